@@ -1,0 +1,332 @@
+/* From a hooked function's entry to its return: what it was asked for, which block came of it. Only the outermost call
+ * counts: calloc inside PyMem_RawCalloc inside PyObject_Calloc is one block, in the domain that was called. */
+#ifndef MEMTRACE_CALLS_BPF_H
+#define MEMTRACE_CALLS_BPF_H
+
+#include "stacks.bpf.h"
+
+#define MAP_FAILED_RESULT (~0ULL)
+
+struct arguments {
+    __u64 a, b, c;
+};
+
+struct registers {
+    __u64 values[6];
+};
+
+static __always_inline __u64 pick(const struct registers *registers, __u32 index)
+{
+    switch (index) {
+    case 0: return registers->values[0];
+    case 1: return registers->values[1];
+    case 2: return registers->values[2];
+    case 3: return registers->values[3];
+    case 4: return registers->values[4];
+    default: return registers->values[5];
+    }
+}
+
+/* The shape's arguments, from where the planner found them to be at this probe. */
+static __always_inline struct arguments read_arguments(struct pt_regs *ctx, __u64 cookie)
+{
+    __u64 one = PT_REGS_PARM1(ctx), two = PT_REGS_PARM2(ctx), three = PT_REGS_PARM3(ctx), four = PT_REGS_PARM4(ctx);
+    __u64 five = PT_REGS_PARM5(ctx), six = ctx->r9;
+    struct registers registers;
+
+    /* verifier: refuses a context pointer that was computed, which is what selecting the register after the fact becomes. */
+    asm volatile("" : "+r"(one), "+r"(two), "+r"(three), "+r"(four), "+r"(five), "+r"(six));
+    registers = (struct registers){{one, two, three, four, five, six}};
+    return (struct arguments){pick(&registers, MT_COOKIE_REGISTER(cookie, 0)), pick(&registers, MT_COOKIE_REGISTER(cookie, 1)),
+                              pick(&registers, MT_COOKIE_REGISTER(cookie, 2))};
+}
+
+/* count * size; the largest number when that overflows, as no allocator returns such a block. */
+static __always_inline __u64 product(__u64 count, __u64 size)
+{
+    __u64 most;
+
+    if (!((count | size) >> 32) || !count)
+        return count * size;
+    most = ~0ULL / count;
+    asm volatile("" : "+r"(most)); /* or clang recognises the check and wants a 128-bit product, which BPF has not */
+    return size > most ? ~0ULL : count * size;
+}
+
+static __always_inline bool shape_is_mapping(__u32 shape)
+{
+    return shape == MT_SHAPE_MAP || shape == MT_SHAPE_REMAP || shape == MT_SHAPE_UNMAP;
+}
+
+static __always_inline struct thread *this_thread(void)
+{
+    struct thread *t = bpf_task_storage_get(&mt_threads, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+    if (!t)
+        count_loss(MT_LOST_THREAD_STATE);
+    return t;
+}
+
+/* The process a probe belongs to, or NULL when nothing is to be counted. Counts the hit. */
+static __always_inline struct mt_process *hit(__u64 cookie)
+{
+    __u32 probe = MT_COOKIE_PROBE(cookie), index = MT_COOKIE_PROCESS(cookie);
+    struct mt_process *process;
+    __u64 *hits;
+
+    if (!counting)
+        return NULL;
+    hits = bpf_map_lookup_elem(&mt_hits, &probe);
+    if (hits)
+        __sync_fetch_and_add(hits, 1); /* atomic: another thread may preempt us on this CPU */
+    process = bpf_map_lookup_elem(&mt_processes, &index);
+    return process && !process->ended ? process : NULL;
+}
+
+static __always_inline __u64 whole_pages(__u64 bytes)
+{
+    return (bytes + page_bytes - 1) & ~(page_bytes - 1);
+}
+
+/* Takes [address, address + size) out of the mapping that starts there; what is left of it stays, starting later.
+ * *taken tells what was taken; false: no mapping starts there. */
+static __always_inline bool mapping_take(struct mt_process *process, __u64 address, __u64 size, struct mt_block *taken)
+{
+    struct mt_block rest, replaced = {};
+
+    if (!live_take(live_key(process->slot, address), taken))
+        return false;
+    size = whole_pages(size);
+    if (size >= taken->size_bytes)
+        return true;
+    rest = *taken;
+    rest.size_bytes -= size;
+    taken->size_bytes = size;
+    if (live_add(live_key(process->slot, address + size), &rest, &replaced) == LIVE_FULL) {
+        count_loss(MT_LOST_LIVE_FULL);
+        block_freed(process, &rest);
+        return true;
+    }
+    /* One block became two: the site's count follows. */
+    if (rest.site != MT_SITE_CONTAINER) {
+        struct mt_site *site = site_at(rest.site);
+
+        if (site)
+            __sync_fetch_and_add(&site->freed_blocks, -1ULL);
+    }
+    return true;
+}
+
+/* A call that never returned to us: its old block, if any, is gone with it. */
+static __always_inline void call_abandon(struct mt_process *process, struct call *call)
+{
+    count_loss(MT_LOST_RETURN);
+    if (call->old_address)
+        block_freed(process, &call->old);
+    call->stack_pointer = 0;
+}
+
+/* Whether a call of `probe` at `sp` happens inside the call in progress. A tail call arrives with the same stack pointer;
+ * the same function there again, or anything above, means that the call in progress has ended unseen. */
+static __always_inline bool call_is_inner(const struct call *call, __u64 sp, __u32 probe)
+{
+    if (sp < call->stack_pointer)
+        return true;
+    return sp == call->stack_pointer && probe != call->probe && !call->inner_returned;
+}
+
+static __always_inline void call_enter(struct pt_regs *ctx, __u64 cookie)
+{
+    __u32 shape = MT_COOKIE_SHAPE(cookie), probe = MT_COOKIE_PROBE(cookie);
+    struct mt_process *process = hit(cookie);
+    __u64 sp = PT_REGS_SP(ctx);
+    struct arguments args = read_arguments(ctx, cookie);
+    struct thread *t;
+    struct call *call;
+
+    if (!process)
+        return;
+    t = this_thread();
+    if (!t)
+        return;
+    call = &t->calls[shape_is_mapping(shape) ? CALL_MAPPING : CALL_HEAP];
+    if (call->stack_pointer) {
+        if (call_is_inner(call, sp, probe))
+            return;
+        call_abandon(process, call);
+    }
+    call->stack_pointer = sp;
+    call->probe = probe;
+    call->shape = shape;
+    call->inner_returned = 0;
+    call->old_address = 0;
+    call->old_unknown = 0;
+    call->contained = shape_is_mapping(shape) && sp < t->calls[CALL_HEAP].stack_pointer;
+    switch (shape) {
+    case MT_SHAPE_ALLOC:
+        call->size_bytes = args.a;
+        break;
+    case MT_SHAPE_ALLOC_ARRAY:
+        call->size_bytes = product(args.a, args.b);
+        break;
+    case MT_SHAPE_ALLOC_ALIGNED:
+    case MT_SHAPE_MAP:
+        call->size_bytes = args.b;
+        break;
+    case MT_SHAPE_ALLOC_OUT:
+        call->out_address = args.a;
+        call->size_bytes = args.c;
+        break;
+    case MT_SHAPE_REALLOC:
+    case MT_SHAPE_REALLOC_ARRAY:
+        call->size_bytes = shape == MT_SHAPE_REALLOC ? args.b : product(args.b, args.c);
+        /* Out of the table before the allocator can hand the address to another thread; settled at the return. */
+        if (args.a && live_take(live_key(process->slot, args.a), &call->old))
+            call->old_address = args.a;
+        else
+            call->old_unknown = args.a != 0;
+        break;
+    case MT_SHAPE_REMAP:
+        call->size_bytes = args.c;
+        if (args.b && mapping_take(process, args.a, args.b, &call->old))
+            call->old_address = args.a;
+        else
+            call->old_unknown = args.b && !call->contained;
+        break;
+    }
+}
+
+/* The block a call returned; 0 when it returned none. */
+static __always_inline __u64 call_result(const struct call *call, __u64 returned)
+{
+    __u64 block = 0;
+
+    if (shape_is_mapping(call->shape))
+        return returned == MAP_FAILED_RESULT ? 0 : returned;
+    if (call->shape != MT_SHAPE_ALLOC_OUT)
+        return returned;
+    if ((__u32)returned != 0)
+        return 0;
+    if (bpf_probe_read_user(&block, sizeof(block), (const void *)call->out_address) || !block)
+        count_loss(MT_LOST_RESULT);
+    return block;
+}
+
+/* The block that realloc or mremap was given is gone. */
+static __always_inline void old_released(struct mt_process *process, const struct call *call)
+{
+    if (call->old_address)
+        block_freed(process, &call->old);
+    else if (call->old_unknown)
+        count_loss(shape_is_mapping(call->shape) ? MT_UNTRACKED_UNMAPS : MT_UNTRACKED_FREES);
+}
+
+/* No block came of it: the old one is still there, unless realloc(p, 0) was a free. */
+static __always_inline void call_failed(struct mt_process *process, const struct call *call)
+{
+    struct mt_block replaced = {};
+
+    if (call->size_bytes == 0 && !shape_is_mapping(call->shape)) {
+        old_released(process, call);
+        return;
+    }
+    if (!call->old_address)
+        return;
+    if (live_add(live_key(process->slot, call->old_address), &call->old, &replaced) == LIVE_FULL) {
+        count_loss(MT_LOST_LIVE_FULL);
+        block_freed(process, &call->old);
+    }
+}
+
+static __always_inline void call_leave(struct pt_regs *ctx, __u64 cookie)
+{
+    __u32 index = MT_COOKIE_PROCESS(cookie), domain = MT_COOKIE_DOMAIN(cookie);
+    struct mt_process *process = bpf_map_lookup_elem(&mt_processes, &index);
+    struct thread *t = bpf_task_storage_get(&mt_threads, bpf_get_current_task_btf(), 0, 0);
+    struct call *call;
+    __u64 block;
+    __u32 site;
+
+    if (!process || !t)
+        return; /* entered while not counting, or counted as lost then */
+    call = &t->calls[shape_is_mapping(MT_COOKIE_SHAPE(cookie)) ? CALL_MAPPING : CALL_HEAP];
+    if (!call->stack_pointer || PT_REGS_SP(ctx) != call->stack_pointer + sizeof(__u64))
+        return; /* an inner call, or one that began before we counted */
+    if (call->probe != MT_COOKIE_PROBE(cookie)) {
+        call->inner_returned = 1;
+        return;
+    }
+    call->stack_pointer = 0;
+    if (process->ended)
+        return;
+    block = call_result(call, PT_REGS_RC(ctx));
+    if (!block) {
+        call_failed(process, call);
+        return;
+    }
+    old_released(process, call);
+    site = call->contained ? MT_SITE_CONTAINER : site_of_caller(ctx, process, t, domain);
+    if (site == SITE_NONE && !call->contained) {
+        count_loss(MT_LOST_SITE_FULL);
+        return;
+    }
+    block_allocated(process, block, site, call->size_bytes);
+}
+
+/* Whether the thread is inside a hooked allocation: realloc frees what it has replaced (the same stack pointer: by a tail call),
+ * malloc unmaps what it trims. */
+static __always_inline bool inside_heap_call(struct pt_regs *ctx)
+{
+    struct thread *t = bpf_task_storage_get(&mt_threads, bpf_get_current_task_btf(), 0, 0);
+
+    return t && t->calls[CALL_HEAP].stack_pointer >= PT_REGS_SP(ctx);
+}
+
+static __always_inline void release_block(struct pt_regs *ctx, struct mt_process *process, __u32 domain, __u64 address)
+{
+    struct mt_block block;
+
+    if (process->python.present) {
+        /* PyObject_Free hands large blocks on to PyMem_RawFree and that to free: one block, one free. */
+        struct thread *t = this_thread();
+
+        if (!t)
+            return;
+        if (t->released == address && domain < t->released_domain && PT_REGS_SP(ctx) <= t->released_at) {
+            if (domain == MT_DOMAIN_MALLOC)
+                t->released = 0; /* the end of the chain: what is freed at this address next is another block */
+            return;
+        }
+        t->released = address;
+        t->released_domain = domain;
+        t->released_at = PT_REGS_SP(ctx);
+        if (domain == MT_DOMAIN_OBJ)
+            code_maybe_freed(process, address);
+    }
+    if (live_take(live_key(process->slot, address), &block))
+        block_freed(process, &block);
+    else if (!inside_heap_call(ctx))
+        count_loss(MT_UNTRACKED_FREES);
+}
+
+/* free and munmap: the block is gone before the allocator can hand it out again. */
+static __always_inline void call_release(struct pt_regs *ctx, __u64 cookie)
+{
+    __u32 shape = MT_COOKIE_SHAPE(cookie), domain = MT_COOKIE_DOMAIN(cookie);
+    struct mt_process *process = hit(cookie);
+    struct arguments args = read_arguments(ctx, cookie);
+    struct mt_block block;
+
+    if (!process || !args.a)
+        return;
+    if (shape == MT_SHAPE_FREE) {
+        release_block(ctx, process, domain, args.a);
+        return;
+    }
+    if (mapping_take(process, args.a, args.b, &block))
+        block_freed(process, &block);
+    else if (!inside_heap_call(ctx))
+        count_loss(MT_UNTRACKED_UNMAPS);
+}
+
+#endif

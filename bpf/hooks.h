@@ -1,0 +1,31 @@
+/* The one list of what is hooked. The BPF programs, the attachment, `memtrace-bpf probes` and the documentation follow it.
+ * Each row: symbol, domain, shape. The shape says where the arguments stand and what the result means (memtrace.h).
+ * Aliases (mmap/mmap64, aligned_alloc/memalign) that share an address are probed once, under the first name found. */
+#ifndef MEMTRACE_HOOKS_H
+#define MEMTRACE_HOOKS_H
+
+/* C library functions, found by symbol. */
+#define MT_LIBC_HOOKS(HOOK)                                     \
+    HOOK(free,           MT_DOMAIN_MALLOC, MT_SHAPE_FREE)          \
+    HOOK(malloc,         MT_DOMAIN_MALLOC, MT_SHAPE_ALLOC)         \
+    HOOK(calloc,         MT_DOMAIN_MALLOC, MT_SHAPE_ALLOC_ARRAY)   \
+    HOOK(realloc,        MT_DOMAIN_MALLOC, MT_SHAPE_REALLOC)       \
+    HOOK(reallocarray,   MT_DOMAIN_MALLOC, MT_SHAPE_REALLOC_ARRAY) \
+    HOOK(posix_memalign, MT_DOMAIN_MALLOC, MT_SHAPE_ALLOC_OUT)     \
+    HOOK(aligned_alloc,  MT_DOMAIN_MALLOC, MT_SHAPE_ALLOC_ALIGNED) \
+    HOOK(memalign,       MT_DOMAIN_MALLOC, MT_SHAPE_ALLOC_ALIGNED) \
+    HOOK(valloc,         MT_DOMAIN_MALLOC, MT_SHAPE_ALLOC)         \
+    HOOK(pvalloc,        MT_DOMAIN_MALLOC, MT_SHAPE_ALLOC)         \
+    HOOK(munmap,         MT_DOMAIN_MMAP,   MT_SHAPE_UNMAP)         \
+    HOOK(mmap,           MT_DOMAIN_MMAP,   MT_SHAPE_MAP)           \
+    HOOK(mmap64,         MT_DOMAIN_MMAP,   MT_SHAPE_MAP)           \
+    HOOK(mremap,         MT_DOMAIN_MMAP,   MT_SHAPE_REMAP)
+
+/* The four functions of one CPython allocator table (PyMemAllocatorEx), in the table's order; the first argument is ctx. */
+#define MT_PYTHON_FUNCTIONS(FUNCTION)      \
+    FUNCTION(malloc,  MT_SHAPE_ALLOC)       \
+    FUNCTION(calloc,  MT_SHAPE_ALLOC_ARRAY) \
+    FUNCTION(realloc, MT_SHAPE_REALLOC)     \
+    FUNCTION(free,    MT_SHAPE_FREE)
+
+#endif

@@ -1,0 +1,105 @@
+/* The live table: every block that is allocated and not freed, by process slot and address.
+ * A key may be in MT_BUCKET_CHOICES buckets. The first keeps neighbours of the heap neighbours in the table, because the
+ * cost of a large table is its cache and TLB misses; the others are spread evenly and take what the first cannot.
+ * Insert by compare-and-swap, remove by the one thread that frees the block; no locks, no tombstones. */
+#ifndef MEMTRACE_LIVE_BPF_H
+#define MEMTRACE_LIVE_BPF_H
+
+#include "maps.bpf.h"
+
+/* Addresses that share a group (2 KiB) and those that share a bucket in it (128 bytes). */
+#define GROUP_SHIFT 11
+#define BUCKET_SHIFT 7
+
+static __always_inline __u64 spread(__u64 x)
+{
+    x *= 0x9e3779b97f4a7c15ULL;
+    x ^= x >> 32;
+    return x * 0xd6e8feb86659fd93ULL;
+}
+
+/* x in [0, 2^32) to [0, n), keeping order: cheaper than a division, and n need not be a power of two. */
+static __always_inline __u32 scale(__u64 x, __u32 n)
+{
+    return (x >> 32) * n >> 32;
+}
+
+static __always_inline __u64 live_key(__u32 slot, __u64 address)
+{
+    return (__u64)slot << MT_KEY_ADDRESS_BITS | (address & ((1ULL << MT_KEY_ADDRESS_BITS) - 1));
+}
+
+static __always_inline struct mt_bucket *live_bucket(__u64 key, __u32 choice)
+{
+    __u32 index;
+
+    if (choice == 0 && live_buckets >= MT_BUCKET_GROUP)
+        index = scale(spread(key >> GROUP_SHIFT), live_buckets / MT_BUCKET_GROUP) * MT_BUCKET_GROUP +
+                ((key >> BUCKET_SHIFT) & (MT_BUCKET_GROUP - 1));
+    else
+        index = scale(spread(key + choice * 0x632be59bd9b4e019ULL), live_buckets);
+    return bpf_map_lookup_elem(&mt_live, &index);
+}
+
+enum live_result { LIVE_ADDED, LIVE_REPLACED, LIVE_FULL };
+
+/* Adds a block. An old record of the same address goes to *replaced: its free was missed. */
+/* verifier: global functions are checked once, not at every call; hence their pointers are checked. */
+__noinline int live_add(__u64 key, const struct mt_block *block, struct mt_block *replaced)
+{
+    if (!block || !replaced)
+        return LIVE_FULL;
+    for (__u32 choice = 0; choice < MT_BUCKET_CHOICES; choice++) {
+        struct mt_bucket *bucket = live_bucket(key, choice);
+
+        if (!bucket)
+            return LIVE_FULL; /* the index is below live_buckets: never */
+        for (__u32 i = 0; i < MT_BUCKET_SLOTS; i++) {
+            __u64 found = READ_ONCE(bucket->keys[i]);
+
+            if (found == key) {
+                *replaced = bucket->blocks[i];
+                bucket->blocks[i] = *block;
+                return LIVE_REPLACED;
+            }
+            if (found != MT_KEY_FREE)
+                continue;
+            if (!(READ_ONCE(live_choices_used) & 1 << choice))
+                __sync_fetch_and_or(&live_choices_used, 1 << choice);
+            if (__sync_val_compare_and_swap(&bucket->keys[i], MT_KEY_FREE, MT_KEY_BUSY) != MT_KEY_FREE)
+                continue;
+            bucket->blocks[i] = *block;
+            store_barrier();
+            WRITE_ONCE(bucket->keys[i], key);
+            return LIVE_ADDED;
+        }
+    }
+    return LIVE_FULL;
+}
+
+/* Removes a block and tells what it was; false: no such block. */
+__noinline int live_take(__u64 key, struct mt_block *block)
+{
+    if (!block)
+        return false;
+    for (__u32 choice = 0; choice < MT_BUCKET_CHOICES; choice++) {
+        struct mt_bucket *bucket;
+
+        if (!(READ_ONCE(live_choices_used) >> choice))
+            return false;
+        bucket = live_bucket(key, choice);
+        if (!bucket)
+            return false;
+        for (__u32 i = 0; i < MT_BUCKET_SLOTS; i++) {
+            if (READ_ONCE(bucket->keys[i]) != key)
+                continue;
+            *block = bucket->blocks[i];
+            /* Two threads freeing one block is the program's error; only one of them gets it. */
+            if (__sync_val_compare_and_swap(&bucket->keys[i], key, MT_KEY_FREE) == key)
+                return true;
+        }
+    }
+    return false;
+}
+
+#endif

@@ -1,0 +1,133 @@
+/* All kernel memory of a trace. Capacities are set by the loader from options (userspace/loader/capacities.hpp). */
+#ifndef MEMTRACE_MAPS_BPF_H
+#define MEMTRACE_MAPS_BPF_H
+
+#include "compat.bpf.h"
+#include "memtrace.h"
+
+/* Set before loading, so the verifier and the JIT see constants. */
+const volatile __u32 live_buckets = 1;       /* elements of mt_live */
+const volatile __u32 site_mask = 1;          /* elements of mt_sites - 1, a power of two - 1 */
+const volatile __u32 frame_limit = 1;        /* --frames, 1..MT_MAX_FRAMES */
+const volatile __u64 page_bytes = 4096;
+const volatile __u64 pid_namespace_device = 0;
+const volatile __u64 pid_namespace_inode = 0;
+const volatile __u32 target_tgid = 0;        /* in that namespace; for exec */
+
+/* Written by the reader while we run. */
+volatile __u32 counting = 0;                 /* 0: calls are not looked at */
+
+/* Written here, read there: how often each thing went wrong. Atomic adds. */
+__u64 losses[MT_LOSS_COUNT];
+
+/* Bit k: some key was ever put into its k-th choice of bucket; a missing key need not be looked for beyond the highest. */
+__u32 live_choices_used;
+
+/* Code objects by hash of their address: bit 0 = one was seen here, the rest = generation, raised when one dies. */
+#define CODE_CELLS 65536
+__u32 code_cells[CODE_CELLS];
+
+/* index -> bucket. Capacity from --live-blocks; full: MT_LOST_LIVE_FULL. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct mt_bucket);
+} mt_live SEC(".maps");
+
+/* site id -> site, open addressing by mt_site.key. Capacity from --sites; full: MT_LOST_SITE_FULL. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct mt_site);
+} mt_sites SEC(".maps");
+
+/* site id -> MT_STACK_WORDS(frame_limit) words. As many as sites. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __uint(key_size, sizeof(__u32));
+    __uint(value_size, MT_STACK_WORDS(MT_MAX_FRAMES) * sizeof(__u64));
+} mt_stacks SEC(".maps");
+
+/* process index -> process. Never full: the loader refuses more. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, MT_MAX_PROCESSES);
+    __type(key, __u32);
+    __type(value, struct mt_process);
+} mt_processes SEC(".maps");
+
+/* probe index -> hits on this CPU. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, MT_MAX_PROBES);
+    __type(key, __u32);
+    __type(value, __u64);
+} mt_hits SEC(".maps");
+
+/* slot << 48 | code object -> generation at first sight. Capacity: as many as sites; full: the code stays unresolved. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 1);
+    __type(key, __u64);
+    __type(value, __u32);
+} mt_codes SEC(".maps");
+
+/* News for the reader. Capacity from the loader; full: MT_EVENTS_DROPPED, the numbers stay right, names are missing. */
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 4096);
+} mt_events SEC(".maps");
+
+/* One call in progress: what its entry knew, until its return. */
+struct call {
+    __u64 stack_pointer;        /* at entry, where the return address stands; 0 = none in progress */
+    __u64 size_bytes;
+    __u64 old_address;          /* realloc, mremap: the block taken out of the table at entry; 0 = none */
+    __u64 out_address;          /* posix_memalign: where the result will be */
+    struct mt_block old;        /* its record, to settle or put back */
+    __u16 probe;
+    __u8 shape;
+    __u8 contained;             /* a mapping made inside an allocator */
+    __u8 old_unknown;           /* realloc, mremap: given a block we never saw */
+    __u8 inner_returned;       /* a tail-called function returned with our stack pointer: our return must come next */
+};
+
+enum { CALL_HEAP, CALL_MAPPING, CALL_COUNT }; /* mappings are made inside heap calls: both are in progress then */
+
+/* A thread's own memory: uprobe programs can be preempted, so nothing per CPU may be held across helpers. */
+struct thread {
+    struct call calls[CALL_COUNT];
+    __u64 released;                          /* block last freed in a Python process: a lower domain may get it next */
+    __u64 released_at;                       /* stack pointer then */
+    __u32 released_domain;
+    __u32 python_frames;
+    __u32 python_total;
+    __u32 native_frames;
+    __u32 native_total;
+    __u64 below;                             /* the Python frame below the newest one stored */
+    __u8 frame[MT_FRAME_SPAN + 8];           /* part of a Python frame just read; slack for the last word */
+    __u64 words[MT_STACK_WORDS(MT_MAX_FRAMES) + 1]; /* one more tells whether a native stack was deeper */
+};
+
+/* thread -> its memory; ends with the thread. No memory: MT_LOST_THREAD_STATE. */
+struct {
+    __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, struct thread);
+} mt_threads SEC(".maps");
+
+static __always_inline void count_loss(enum mt_loss cause)
+{
+    __sync_fetch_and_add(&losses[cause], 1);
+}
+
+#endif

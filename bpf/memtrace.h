@@ -1,0 +1,209 @@
+/* The ABI between the kernel side (bpf/) and the reader (userspace/): data only, included by both compilers.
+ * Everything the reader sees of a running trace lies in mmap'ed arrays of these structures; only rare news goes through the ring. */
+#ifndef MEMTRACE_H
+#define MEMTRACE_H
+
+#include <linux/types.h>
+
+/* Who was asked for the memory. One list: the enum, the names and the numbering of per-domain arrays. A higher one may hand
+ * a request on to a lower one. */
+#define MT_DOMAINS(DOMAIN)                                                         \
+    DOMAIN(MT_DOMAIN_MALLOC, "malloc") /* the C library */                         \
+    DOMAIN(MT_DOMAIN_MMAP,   "mmap")   /* mappings the program made itself */      \
+    DOMAIN(MT_DOMAIN_RAW,    "raw")    /* CPython's PyMem_Raw */                   \
+    DOMAIN(MT_DOMAIN_MEM,    "mem")    /* CPython's PyMem */                       \
+    DOMAIN(MT_DOMAIN_OBJ,    "obj")    /* CPython's PyObject; PyMem where they share functions */
+
+enum mt_domain {
+#define DOMAIN(id, name) id,
+    MT_DOMAINS(DOMAIN)
+#undef DOMAIN
+    MT_DOMAIN_COUNT
+};
+
+/* Where the arguments of a hooked function stand, counted from its first one (its second for CPython's: ctx comes first). */
+enum mt_shape {
+    MT_SHAPE_ALLOC,          /* (size) -> block */
+    MT_SHAPE_ALLOC_ARRAY,    /* (count, size) -> block */
+    MT_SHAPE_ALLOC_ALIGNED,  /* (alignment, size) -> block */
+    MT_SHAPE_ALLOC_OUT,      /* (&block, alignment, size) -> 0 or errno */
+    MT_SHAPE_REALLOC,        /* (old, size) -> block */
+    MT_SHAPE_REALLOC_ARRAY,  /* (old, count, size) -> block */
+    MT_SHAPE_FREE,           /* (block) */
+    MT_SHAPE_MAP,            /* (hint, size) -> mapping or MAP_FAILED */
+    MT_SHAPE_REMAP,          /* (old, old size, size) -> mapping or MAP_FAILED */
+    MT_SHAPE_UNMAP,          /* (mapping, size) */
+    MT_SHAPE_COUNT
+};
+
+/* Everything that is dropped or not fully known, by cause; printed in every report, zeros included.
+ * Third column: 1 = an event is missing from the numbers, 0 = a qualification of numbers that are there. */
+#define MT_LOSSES(LOSS)                                                                                                 \
+    LOSS(MT_LOST_LIVE_FULL,      "live table full", 1)         /* allocation not counted: no room for its block */      \
+    LOSS(MT_LOST_SITE_FULL,      "site table full", 1)         /* allocation not counted: no room for its site */       \
+    LOSS(MT_LOST_THREAD_STATE,   "no thread state", 1)         /* call not seen: the kernel had no memory for it */     \
+    LOSS(MT_LOST_RETURN,         "return not seen", 1)         /* call whose return never came (longjmp, unwinding) */  \
+    LOSS(MT_LOST_RESULT,         "result unreadable", 1)       /* posix_memalign's result could not be read */          \
+    LOSS(MT_LOST_FREE,           "free not seen", 1)           /* address handed out twice: a free in between missed */ \
+    LOSS(MT_UNTRACKED_FREES,     "untracked frees", 0)         /* of a block never seen: older than the trace */        \
+    LOSS(MT_UNTRACKED_UNMAPS,    "untracked unmaps", 0)        /* of a mapping never seen, or not from its start */     \
+    LOSS(MT_TRUNCATED_STACKS,    "truncated", 0)               /* new stacks deeper than --frames */                    \
+    LOSS(MT_PYTHON_UNREADABLE,   "python frame unreadable", 0) /* the interpreter's frame could not be read */          \
+    LOSS(MT_EVENTS_DROPPED,      "events dropped", 0)          /* news for the reader lost: its ring was full */
+
+enum mt_loss {
+#define LOSS(id, name, lost) id,
+    MT_LOSSES(LOSS)
+#undef LOSS
+    MT_LOSS_COUNT
+};
+
+#define MT_MAX_FRAMES 128 /* of one kind (Python, native) in one stack */
+#define MT_MAX_PROBES 256
+#define MT_MAX_PROCESSES 1
+
+/* ---- live table: one record a live block --------------------------------------------------------------------------- */
+
+/* Open addressing in buckets of three cache lines: one of keys, two of blocks: 24 bytes a slot. */
+#define MT_BUCKET_SLOTS 8
+#define MT_BUCKET_CHOICES 8     /* buckets a key may be in */
+#define MT_BUCKET_GROUP 16      /* neighbouring buckets that serve neighbouring addresses */
+#define MT_KEY_FREE 0ULL
+#define MT_KEY_BUSY (~0ULL)     /* being written: not a block yet */
+#define MT_KEY_ADDRESS_BITS 48  /* key = process slot << 48 | address */
+
+struct mt_block {
+    __u64 size_bytes;
+    __u32 site;                 /* index into the site table, or MT_SITE_CONTAINER */
+    __u32 time_jiffies;         /* low half of the kernel's tick counter at allocation */
+};
+
+struct mt_bucket {
+    __u64 keys[MT_BUCKET_SLOTS];
+    struct mt_block blocks[MT_BUCKET_SLOTS];
+};
+
+/* A mapping an allocator made to carve blocks from: known so that its unmapping is understood, counted nowhere. */
+#define MT_SITE_CONTAINER 0xffffffffU
+
+/* ---- site table: process slot + domain + stack --------------------------------------------------------------------- */
+
+#define MT_SITE_READY 1U        /* the stack record is complete */
+#define MT_SITE_SKIP 2U         /* Python frame not yet visible to the program: blocks belong to the frame below */
+#define MT_SITE_PROBES 32       /* slots looked at before the table counts as full */
+
+struct mt_site {
+    __u64 key;                  /* 64-bit hash of all the rest; 0 = free */
+    __u64 allocated_blocks;
+    __u64 allocated_bytes;
+    __u64 freed_blocks;
+    __u64 freed_bytes;
+    __u32 flags;
+    __u16 slot;
+    __u8 domain;
+    __u8 python_frames;         /* stored; in the stack record before the native ones */
+    __u32 native_frames;        /* stored */
+    __u32 python_total;         /* true depth, as far as walked */
+    __u32 native_total;         /* the same; one more than stored when truncated */
+    __u32 reserved;             /* one site, one cache line */
+};
+
+/* The stack of site i is element i of the stack table: python_frames × {code address, position}, then native return
+ * addresses. Its size follows from --frames; position = code generation << 32 | bytes from the first instruction. */
+#define MT_PYTHON_FRAME_WORDS 2
+#define MT_STACK_WORDS(frames) ((frames) * (MT_PYTHON_FRAME_WORDS + 1))
+
+/* ---- processes ----------------------------------------------------------------------------------------------------- */
+
+struct mt_usage {
+    __u64 bytes;                /* live now */
+    __u64 peak_bytes;
+};
+
+/* Where to find the running Python frame; offsets are data, one set a CPython version (userspace/python/offsets.cpp). */
+struct mt_python {
+    __u64 current_thread;       /* address of the pointer to the PyThreadState that holds the GIL */
+    __u32 thread_id;            /* PyThreadState: pthread_self() of its thread */
+    __u32 thread_cframe;        /* PyThreadState: pointer to _PyCFrame */
+    __u32 cframe_frame;         /* _PyCFrame: newest frame */
+    __u32 frame_base;           /* first byte of a frame that is read; the following four count from there */
+    __u32 frame_code;
+    __u32 frame_previous;
+    __u32 frame_instruction;    /* pointer to the last instruction run */
+    __u32 frame_owner;          /* one byte */
+    __u32 frame_span;           /* bytes read from a frame, at most MT_FRAME_SPAN */
+    __u32 owner_generator;      /* value of owner for generator frames */
+    __u32 code_first_instruction;
+    __u32 code_first_traceable; /* int, in instructions of 2 bytes */
+    __u32 code_first_line;
+    __u32 code_filename;
+    __u32 code_qualname;
+    __u32 code_linetable;
+    __u32 unicode_length;
+    __u32 unicode_state;
+    __u32 unicode_ascii;        /* text of a compact ASCII string */
+    __u32 unicode_compact;      /* text of any other compact string */
+    __u32 bytes_length;
+    __u32 bytes_data;
+    __u32 present;              /* 0: no interpreter, or one we do not know */
+};
+#define MT_FRAME_SPAN 64
+
+struct mt_process {
+    __u32 slot;                 /* in keys of the live table and in sites; a new one after exec */
+    __u32 ended;                /* the image is gone (exec): nothing is counted any more */
+    struct mt_usage total;
+    struct mt_usage domains[MT_DOMAIN_COUNT];
+    struct mt_python python;
+};
+
+/* ---- what a probe carries ------------------------------------------------------------------------------------------ */
+
+/* Attach cookie: probe index (16 bits), process index (16), domain (8), shape (8), and the argument registers (0 = rdi, rsi, rdx,
+ * rcx, r8, r9) that hold the shape's first, second and third argument at the probe (4 each). */
+#define MT_COOKIE(probe, process, domain, shape, a, b, c)                                                             \
+    ((__u64)(probe) | (__u64)(process) << 16 | (__u64)(domain) << 32 | (__u64)(shape) << 40 | (__u64)(a) << 48 |       \
+     (__u64)(b) << 52 | (__u64)(c) << 56)
+#define MT_COOKIE_PROBE(c) ((__u32)(c) & 0xffff)
+#define MT_COOKIE_PROCESS(c) ((__u32)((c) >> 16) & 0xffff)
+#define MT_COOKIE_DOMAIN(c) ((__u32)((c) >> 32) & 0xff)
+#define MT_COOKIE_SHAPE(c) ((__u32)((c) >> 40) & 0xff)
+#define MT_COOKIE_REGISTER(c, argument) ((__u32)((c) >> (48 + 4 * (argument))) & 0xf)
+
+/* ---- news through the ring ----------------------------------------------------------------------------------------- */
+
+enum mt_event_type { MT_EVENT_SITE, MT_EVENT_CODE, MT_EVENT_EXEC };
+
+struct mt_site_event {
+    __u32 type;
+    __u32 site;
+};
+
+struct mt_exec_event {
+    __u32 type;
+    __u32 process;
+};
+
+/* A code object at first sight, copied before it can die. A longer text is cut; lengths are the true ones. */
+#define MT_NAME_BYTES 512
+#define MT_LINETABLE_BYTES 4096
+struct mt_name {
+    __u32 state;                /* PyASCIIObject.state: kind in bits 2-4, ascii in bit 6 */
+    __u32 length;               /* in characters */
+    __u8 text[MT_NAME_BYTES];
+};
+struct mt_code_event {
+    __u32 type;
+    __u32 generation;
+    __u64 code;
+    __u64 linetable;            /* address of the bytes object */
+    __u32 slot;
+    __u32 first_line;
+    __u32 linetable_length;
+    __u32 reserved;
+    struct mt_name filename;
+    struct mt_name qualname;
+    __u8 linetable_data[MT_LINETABLE_BYTES];
+};
+
+#endif

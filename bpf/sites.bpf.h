@@ -1,0 +1,112 @@
+/* Sites and their counters, and what the process as a whole holds. A site is process slot + domain + stack. */
+#ifndef MEMTRACE_SITES_BPF_H
+#define MEMTRACE_SITES_BPF_H
+
+#include "live.bpf.h"
+
+static __always_inline struct mt_site *site_at(__u32 id)
+{
+    return bpf_map_lookup_elem(&mt_sites, &id);
+}
+
+/* The process's bytes change by `bytes`; a new maximum is kept. Racing maxima: the larger one wins in the end. */
+static __always_inline void usage_add(struct mt_usage *usage, __s64 bytes)
+{
+    __u64 now = __sync_fetch_and_add(&usage->bytes, bytes) + bytes;
+    __u64 peak = READ_ONCE(usage->peak_bytes);
+
+    /* verifier: needs a bound; each failed round means another CPU set a new peak just then. */
+    for (int i = 0; i < 8 && (__s64)(now - peak) > 0; i++) {
+        __u64 seen = __sync_val_compare_and_swap(&usage->peak_bytes, peak, now);
+
+        if (seen == peak)
+            break;
+        peak = seen;
+    }
+}
+
+static __always_inline void process_add(struct mt_process *process, __u32 domain, __s64 bytes)
+{
+    usage_add(&process->total, bytes);
+    if (domain < MT_DOMAIN_COUNT)
+        usage_add(&process->domains[domain], bytes);
+}
+
+static __always_inline void site_allocated(struct mt_site *site, __u64 bytes)
+{
+    __sync_fetch_and_add(&site->allocated_bytes, bytes);
+    __sync_fetch_and_add(&site->allocated_blocks, 1);
+}
+
+static __always_inline void site_freed(struct mt_site *site, __u64 blocks, __u64 bytes)
+{
+    __sync_fetch_and_add(&site->freed_bytes, bytes);
+    __sync_fetch_and_add(&site->freed_blocks, blocks);
+}
+
+/* Settles a block that was taken out of the live table. */
+static __always_inline void block_freed(struct mt_process *process, const struct mt_block *block)
+{
+    struct mt_site *site;
+
+    if (block->site == MT_SITE_CONTAINER)
+        return;
+    site = site_at(block->site);
+    if (!site)
+        return; /* ids in the live table come from the site table: never */
+    site_freed(site, 1, block->size_bytes);
+    process_add(process, site->domain, -block->size_bytes);
+}
+
+/* Counts a new block of an existing site, or says why not. */
+static __always_inline void block_allocated(struct mt_process *process, __u64 address, __u32 site_id, __u64 size_bytes)
+{
+    struct mt_block block = {.size_bytes = size_bytes, .site = site_id, .time_jiffies = bpf_jiffies64()};
+    struct mt_block replaced = {};
+    int result = live_add(live_key(process->slot, address), &block, &replaced);
+    struct mt_site *site;
+
+    if (result == LIVE_FULL) {
+        count_loss(MT_LOST_LIVE_FULL);
+        return;
+    }
+    if (result == LIVE_REPLACED) {
+        /* Containers are replaced in the ordinary course of things: parts of them are unmapped unseen. */
+        if (replaced.site != MT_SITE_CONTAINER)
+            count_loss(MT_LOST_FREE);
+        block_freed(process, &replaced);
+    }
+    if (site_id == MT_SITE_CONTAINER)
+        return;
+    site = site_at(site_id);
+    if (!site)
+        return; /* as above: never */
+    site_allocated(site, size_bytes);
+    process_add(process, site->domain, size_bytes);
+}
+
+static __always_inline __u64 hash_word(__u64 hash, __u64 word)
+{
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+    return hash ^ hash >> 29;
+}
+
+/* A stack's key: 64 bits of hash stand for the whole. With n sites two of them are confused with probability n² / 2^65. */
+__noinline __u64 site_key(const struct thread *t, __u32 slot, __u32 domain)
+{
+    __u32 words;
+    __u64 hash;
+
+    if (!t)
+        return 1;
+    words = t->python_frames * MT_PYTHON_FRAME_WORDS + t->native_frames;
+    hash = hash_word(0xa0761d6478bd642fULL, (__u64)slot << 32 | domain << 24 | t->python_frames);
+    for (__u32 i = 0; i < MT_STACK_WORDS(frame_limit); i++) {
+        if (i >= words)
+            break;
+        hash = hash_word(hash, t->words[i]);
+    }
+    return hash ? hash : 1;
+}
+
+#endif

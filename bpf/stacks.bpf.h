@@ -1,0 +1,144 @@
+/* From the stack of the calling thread to its site: walk, hash, find; make it when it is new. */
+#ifndef MEMTRACE_STACKS_BPF_H
+#define MEMTRACE_STACKS_BPF_H
+
+#include "python.bpf.h"
+
+#define SITE_NONE 0xffffffffU
+/* Frames hidden one above the other: a hidden frame calls nothing but the allocator and finalizers run by it. */
+#define MAX_HIDDEN_FRAMES 4
+
+/* Return addresses of the native callers, by frame pointers; the first is right without them too. Called at the return
+ * of the hooked function, so the first is where it returns to. */
+static __always_inline void native_walk(struct pt_regs *ctx, struct thread *t)
+{
+    __u32 first = t->python_frames * MT_PYTHON_FRAME_WORDS;
+    long bytes;
+
+    if (first > MT_MAX_FRAMES * MT_PYTHON_FRAME_WORDS)
+        first = 0; /* verifier: the count lies in memory; it is never above frame_limit */
+    t->native_frames = 1;
+    t->native_total = 1;
+    t->words[first] = PT_REGS_IP(ctx);
+    if (frame_limit == 1)
+        return;
+    bytes = bpf_get_stack(ctx, &t->words[first], (frame_limit + 1) * sizeof(__u64), BPF_F_USER_STACK);
+    if (bytes >= (long)sizeof(__u64)) {
+        t->native_total = bytes / sizeof(__u64);
+        t->native_frames = t->native_total > frame_limit ? frame_limit : t->native_total;
+    }
+    /* The kernel gives up without any frame when user memory is not there: the caller is known all the same. */
+    t->words[first] = PT_REGS_IP(ctx);
+}
+
+/* Fills a slot of the site table that we own: its stack record, its news. */
+__noinline int site_publish(struct mt_process *process, struct thread *t, __u32 id, __u32 domain)
+{
+    struct mt_site *site = site_at(id);
+    __u64 *stack = bpf_map_lookup_elem(&mt_stacks, &id);
+    struct mt_site_event *event;
+    bool hidden;
+    __u32 words;
+
+    if (!process || !t || !site || !stack)
+        return 0; /* ids are below both capacities: never */
+    words = t->python_frames * MT_PYTHON_FRAME_WORDS + t->native_frames;
+    hidden = t->python_frames && python_frame_hidden(t, &process->python);
+    for (__u32 i = 0; i < MT_STACK_WORDS(frame_limit); i++) {
+        if (i >= words)
+            break;
+        stack[i] = t->words[i];
+    }
+    site->slot = process->slot;
+    site->domain = domain;
+    site->python_frames = t->python_frames;
+    site->native_frames = t->native_frames;
+    site->python_total = t->python_total;
+    site->native_total = t->native_total;
+    store_barrier();
+    WRITE_ONCE(site->flags, hidden ? MT_SITE_READY | MT_SITE_SKIP : MT_SITE_READY);
+    if (hidden)
+        return 0;
+    /* One frame is a line, not a stack cut short. */
+    if (frame_limit > 1 && (t->python_total > t->python_frames || t->native_total > t->native_frames))
+        count_loss(MT_TRUNCATED_STACKS);
+    /* Code objects first: the reader then knows them when it hears of the site. */
+    for (__u32 i = 0; i < frame_limit; i++) {
+        if (i >= t->python_frames)
+            break;
+        code_seen(process, t->words[2 * i]);
+    }
+    event = bpf_ringbuf_reserve(&mt_events, sizeof(*event), 0);
+    if (!event) {
+        count_loss(MT_EVENTS_DROPPED);
+        return 0;
+    }
+    event->type = MT_EVENT_SITE;
+    event->site = id;
+    bpf_ringbuf_submit(event, 0);
+    return 0;
+}
+
+/* The site of the stack in t->words, made if it is new; SITE_NONE when the table is full. */
+static __always_inline __u32 site_find(struct mt_process *process, struct thread *t, __u32 domain)
+{
+    __u64 key = site_key(t, process->slot, domain);
+    __u32 id = SITE_NONE;
+    bool made = false;
+
+    for (__u32 i = 0; i < MT_SITE_PROBES; i++) {
+        __u32 at = (key + i) & site_mask;
+        struct mt_site *site = site_at(at);
+        __u64 found;
+
+        if (!site)
+            return SITE_NONE; /* masked: never */
+        found = READ_ONCE(site->key);
+        if (found == 0) {
+            found = __sync_val_compare_and_swap(&site->key, 0, key);
+            made = found == 0;
+        }
+        if (made || found == key) {
+            id = at;
+            break;
+        }
+    }
+    if (made)
+        site_publish(process, t, id, domain);
+    return id;
+}
+
+/* The site of the thread's stack at the return of a hooked function of `domain`. */
+static __always_inline __u32 site_of_caller(struct pt_regs *ctx, struct mt_process *process, struct thread *t,
+                                            __u32 domain)
+{
+    bool native = domain == MT_DOMAIN_MALLOC || domain == MT_DOMAIN_MMAP;
+    bool holds_gil = domain == MT_DOMAIN_OBJ || domain == MT_DOMAIN_MEM;
+    __u64 frame = 0;
+
+    if (process->python.present)
+        frame = python_newest(&process->python, holds_gil);
+    for (int i = 0; i < MAX_HIDDEN_FRAMES; i++) {
+        __u32 id;
+        struct mt_site *site;
+
+        t->native_frames = 0;
+        t->native_total = 0;
+        t->python_frames = 0;
+        t->python_total = 0;
+        if (frame)
+            python_walk(t, &process->python, frame);
+        if (native || t->python_frames == 0)
+            native_walk(ctx, t);
+        id = site_find(process, t, domain);
+        if (id == SITE_NONE)
+            return SITE_NONE;
+        site = site_at(id);
+        if (!site || !(READ_ONCE(site->flags) & MT_SITE_SKIP))
+            return id;
+        frame = t->below;
+    }
+    return SITE_NONE;
+}
+
+#endif

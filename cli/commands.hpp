@@ -1,0 +1,15 @@
+// One function a command; each returns the exit status or why it failed.
+#pragma once
+
+#include "options.hpp"
+#include "util/result.hpp"
+
+namespace memtrace::cli {
+
+Result<int> trace(const TraceOptions& options);
+Result<int> stats(const StatsOptions& options);
+Result<int> diff(const DiffOptions& options);
+Result<int> probes(const ProbesOptions& options);
+Result<int> doctor(const DoctorOptions& options);
+
+}  // namespace memtrace::cli

@@ -1,0 +1,93 @@
+#include "options.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+#include "memtrace.h"
+
+namespace memtrace::cli {
+namespace {
+
+constexpr const char* examples = R"(
+Examples:
+  sudo memtrace-bpf -p 4242                         top of the lines that hold memory, every 5 s
+  sudo memtrace-bpf -p 4242 --duration 60 -o a.pb.gz   trace a minute, then save a snapshot
+  sudo memtrace-bpf --frames 16 -- ./server --port 80  trace a program from its first instruction on
+  memtrace-bpf diff before.pb.gz after.pb.gz        which lines grew (needs no root)
+  go tool pprof -http : a.pb.gz                     snapshots are pprof profiles
+
+Sizes are binary (1 KiB = 1024 B). Blocks older than the trace are not known; their frees are counted as untracked.)";
+
+void add_trace_options(CLI::App& app, TraceOptions& trace) {
+    app.add_option("-p,--pid", trace.pid, "Process to trace")->check(CLI::PositiveNumber)->type_name("PID");
+    app.add_option("-i,--interval", trace.interval_s, "Seconds between two displays")->check(CLI::Range(0.05, 86400.0))->capture_default_str()->type_name("SECONDS");
+    app.add_option("-n,--rows", trace.rows, "Rows of the display")->check(CLI::Range(1U, 100000U))->capture_default_str()->type_name("ROWS");
+    app.add_option("--duration", trace.duration_s, "End after this time (default: Ctrl-C or the target's end)")->check(CLI::Range(0.0, 1e9))->type_name("SECONDS");
+    app.add_option("-o,--output", trace.output, "Write a snapshot to FILE at the end")->type_name("FILE");
+    app.add_option("--snapshot-every", trace.snapshot_every_s, "Write a snapshot periodically")->check(CLI::Range(0.05, 1e9))->type_name("SECONDS");
+    app.add_option("--snapshot-template", trace.snapshot_template, "Its file name; $pid, $timestamp, $counter are replaced")->capture_default_str()->type_name("NAME");
+    app.add_option("--frames", trace.frames, "Stack frames kept of each kind (Python, native)")->check(CLI::Range(1, MT_MAX_FRAMES))->capture_default_str()->type_name("N");
+    app.add_option("--live-blocks", trace.live_blocks, "Room for this many live blocks, 32 bytes of kernel memory each (default: by the target's size)")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 32))->type_name("N");
+    app.add_option("--sites", trace.sites, "Room for this many distinct stacks (default: 131072, fewer with many frames)")->check(CLI::Range(1U, 1U << 26))->type_name("N");
+    app.add_flag("!--no-redirect", trace.redirect, "Write nothing into the target: CPython's inlined allocations stay unseen");
+}
+
+}  // namespace
+
+std::variant<Options, int> parse_options(int argc, char** argv) {
+    TraceOptions trace;
+    trace.snapshot_template = "memtrace-$pid-$counter.pb.gz";
+    StatsOptions stats;
+    DiffOptions diff;
+    ProbesOptions probes;
+
+    // What stands behind "--" is another program's command line: none of our business.
+    char** const separator = std::find_if(argv + 1, argv + argc, [](const char* word) { return std::strcmp(word, "--") == 0; });
+    const bool has_command = separator != argv + argc;
+    if (has_command) trace.command.assign(separator + 1, argv + argc);
+
+    CLI::App app{"Shows which lines of a running Python or C/C++ program hold its memory, from outside:\n"
+                 "  memtrace-bpf -p PID [OPTIONS]\n  memtrace-bpf [OPTIONS] -- COMMAND ARGS...",
+                 "memtrace-bpf"};
+    app.footer(examples);
+    app.set_version_flag("--version", "memtrace-bpf " MEMTRACE_VERSION);
+    app.require_subcommand(0, 1);
+    add_trace_options(app, trace);
+
+    CLI::App* stats_command = app.add_subcommand("stats", "Live memory of a snapshot by line, in tracemalloc's format");
+    stats_command->add_option("FILE", stats.file, "Snapshot")->required();
+    stats_command->add_option("-n,--rows", stats.rows, "Only the first ROWS lines (default: all)")->type_name("ROWS");
+    CLI::App* diff_command = app.add_subcommand("diff", "What changed between two snapshots, by line");
+    diff_command->add_option("OLD", diff.before, "Earlier snapshot")->required();
+    diff_command->add_option("NEW", diff.after, "Later snapshot")->required();
+    diff_command->add_option("-n,--rows", diff.rows, "Only the first ROWS lines (default: all)")->type_name("ROWS");
+    CLI::App* probes_command = app.add_subcommand("probes", "Where probes stand in a process, what a hit costs, how often they are hit");
+    probes_command->add_option("-p,--pid", probes.pid, "Process")->required()->check(CLI::PositiveNumber)->type_name("PID");
+    probes_command->add_option("--seconds", probes.seconds, "Count hits for this long; 0: only plan, touch nothing")->check(CLI::Range(0.0, 3600.0))->capture_default_str()->type_name("SECONDS");
+    probes_command->add_flag("!--no-redirect", probes.redirect, "As when tracing");
+    CLI::App* doctor_command = app.add_subcommand("doctor", "What this kernel and user can do, and what that limits");
+
+    try {
+        app.parse(static_cast<int>(separator - argv), argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    }
+    if (stats_command->parsed()) return Options(stats);
+    if (diff_command->parsed()) return Options(diff);
+    if (probes_command->parsed()) return Options(probes);
+    if (doctor_command->parsed()) return Options(DoctorOptions{});
+    const char* problem = nullptr;
+    if (has_command && trace.pid) problem = "give either -p PID or -- COMMAND, not both";
+    if (has_command && trace.command.empty()) problem = "-- must be followed by a command";
+    if (!has_command && !trace.pid) problem = "what shall be traced? Give -p PID or -- COMMAND (--help shows examples)";
+    if (problem) {
+        std::fprintf(stderr, "memtrace-bpf: %s\n", problem);
+        return 2;
+    }
+    return Options(trace);
+}
+
+}  // namespace memtrace::cli

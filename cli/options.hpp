@@ -1,0 +1,46 @@
+// What was asked for on the command line, as plain values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace memtrace::cli {
+
+struct TraceOptions {
+    int pid = 0;                             ///< 0: `command` is run instead.
+    std::vector<std::string> command;
+    double interval_s = 5;
+    unsigned rows = 20;
+    std::optional<double> duration_s;
+    std::string output;                      ///< -o; empty: no final snapshot.
+    std::optional<double> snapshot_every_s;
+    std::string snapshot_template;
+    unsigned frames = 1;
+    std::optional<std::uint64_t> live_blocks;
+    std::optional<std::uint32_t> sites;
+    bool redirect = true;
+};
+struct StatsOptions {
+    std::string file;
+    unsigned rows = 0;                       ///< 0: all.
+};
+struct DiffOptions {
+    std::string before, after;
+    unsigned rows = 0;
+};
+struct ProbesOptions {
+    int pid = 0;
+    double seconds = 1;                      ///< How long hits are counted.
+    bool redirect = true;
+};
+struct DoctorOptions {};
+
+using Options = std::variant<TraceOptions, StatsOptions, DiffOptions, ProbesOptions, DoctorOptions>;
+
+/// Either what to do, or the exit status of a run that ended with the parsing (--help, --version, a usage error: printed already).
+std::variant<Options, int> parse_options(int argc, char** argv);
+
+}  // namespace memtrace::cli

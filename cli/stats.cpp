@@ -1,0 +1,48 @@
+// `stats FILE` and `diff OLD NEW`: tracemalloc's lines, no root needed.
+#include <cstdio>
+
+#include "commands.hpp"
+#include "format/pprof.hpp"
+#include "format/text.hpp"
+#include "model/statistics.hpp"
+
+namespace memtrace::cli {
+namespace {
+
+template <typename Rows>
+void print_rows(const Rows& rows, unsigned limit) {
+    unsigned printed = 0;
+    for (const auto& row : rows) {
+        if (limit && printed++ == limit) break;
+        std::puts(printable(format_line(row)).c_str());
+    }
+}
+
+// What qualifies the numbers goes to stderr, so that the lines stay what scripts expect.
+void print_losses(const std::string& file, const Snapshot& snapshot) {
+    for (const Loss& loss : snapshot.losses)
+        if (loss.lost && loss.count) std::fprintf(stderr, "memtrace-bpf: %s: lost %llu: %s\n", file.c_str(), static_cast<unsigned long long>(loss.count), loss.cause.c_str());
+}
+
+}  // namespace
+
+Result<int> stats(const StatsOptions& options) {
+    const Result<Snapshot> snapshot = read_snapshot(options.file);
+    if (!snapshot) return snapshot.error();
+    print_rows(statistics_by_line(*snapshot), options.rows);
+    print_losses(options.file, *snapshot);
+    return 0;
+}
+
+Result<int> diff(const DiffOptions& options) {
+    const Result<Snapshot> before = read_snapshot(options.before);
+    if (!before) return before.error();
+    const Result<Snapshot> after = read_snapshot(options.after);
+    if (!after) return after.error();
+    print_rows(compare_by_line(*before, *after), options.rows);
+    print_losses(options.before, *before);
+    print_losses(options.after, *after);
+    return 0;
+}
+
+}  // namespace memtrace::cli

@@ -1,0 +1,183 @@
+#include "top_view.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "format/text.hpp"
+#include "model/statistics.hpp"
+
+namespace memtrace::cli {
+namespace {
+
+constexpr std::size_t path_parts = 3;
+
+// 1 204 511: digits in groups of three.
+std::string grouped(std::uint64_t number) {
+    std::string digits = std::to_string(number);
+    for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, " ");
+    return digits;
+}
+
+std::string short_count(double number) {
+    if (number >= 1e6) return fmt::format("{:.1f} M", number / 1e6);
+    if (number >= 1e4) return fmt::format("{:.0f} k", number / 1e3);
+    return grouped(static_cast<std::uint64_t>(number));
+}
+
+std::string duration_text(std::chrono::nanoseconds time) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time).count();
+    if (seconds < 60) return fmt::format("{:.1f} s", std::chrono::duration<double>(time).count());
+    if (seconds < 3600) return fmt::format("{} min {} s", seconds / 60, seconds % 60);
+    return fmt::format("{} h {} min", seconds / 3600, seconds / 60 % 60);
+}
+
+std::string last_parts(const std::string& path, std::size_t parts) {
+    std::size_t at = path.size();
+    for (std::size_t i = 0; i < parts; ++i) {
+        const std::size_t slash = at ? path.rfind('/', at - 1) : std::string::npos;
+        if (slash == std::string::npos) return path;
+        at = slash;
+    }
+    return path.substr(at + 1);
+}
+
+using Key = std::tuple<std::string, std::uint32_t, std::string>;
+Key key_of(const Statistic& row) { return {row.file, row.line, row.by_function ? row.function : std::string()}; }
+
+std::string where_of(const Statistic& row) {
+    const std::string file = printable(last_parts(row.file, path_parts));
+    if (row.by_function) return file + "  " + printable(row.function);
+    return fmt::format("{}:{}{}{}", file, row.line, row.function.empty() ? "" : "  ", printable(row.function));
+}
+
+class TopText {
+public:
+    TopText(const Snapshot& now, const std::optional<Snapshot>& before, const TopOptions& options, const Terminal& terminal)
+        : now_(now), before_(before), options_(options), terminal_(terminal) {
+        bar_ = terminal.unicode ? " │ " : " | ";
+        dot_ = terminal.unicode ? " · " : " - ";
+        about_ = terminal.unicode ? "≈" : "~";
+    }
+
+    std::string render() {
+        header();
+        losses();
+        for (const std::string& note : now_.notes) line("note: " + printable(note));
+        text_ += '\n';
+        table();
+        return std::move(text_);
+    }
+
+private:
+    void line(const std::string& content) {
+        text_ += terminal_.columns ? cut(content) : content;
+        text_ += '\n';
+    }
+
+    std::string cut(const std::string& content) const {
+        if (display_width(content) <= terminal_.columns) return content;
+        std::string kept = content;
+        while (!kept.empty() && display_width(kept) > terminal_.columns) {
+            do kept.pop_back();
+            while (!kept.empty() && (static_cast<unsigned char>(kept.back()) & 0xc0) == 0x80);
+            if (!kept.empty() && (static_cast<unsigned char>(kept.back()) & 0xc0) == 0xc0) kept.pop_back();
+        }
+        return kept;
+    }
+
+    std::string painted(const std::string& content, const char* code) const {
+        return terminal_.colour ? fmt::format("\033[{}m{}\033[0m", code, content) : content;
+    }
+
+    void header() {
+        const Process& process = now_.processes.front();
+        line(fmt::format("memtrace-bpf {}{}pid {} {}{}traced {}{}every {:g} s", now_.tool_version, dot_, process.pid, printable(process.command), dot_,
+                         duration_text(now_.traced_for), dot_, options_.interval_s));
+        std::uint64_t blocks = 0;
+        for (const Site& site : now_.sites) blocks += site.counters.live_blocks();
+        std::string growth;
+        double seconds = std::chrono::duration<double>(now_.traced_for).count();
+        std::uint64_t events = now_.events;
+        if (before_) {
+            seconds = std::max(1e-3, seconds - std::chrono::duration<double>(before_->traced_for).count());
+            events -= before_->events;
+            const auto change = static_cast<std::int64_t>(process.traced_bytes - before_->processes.front().traced_bytes);
+            growth = bar_ + (change < 0 ? "shrinks " : "grows ") + format_size(static_cast<std::uint64_t>(std::abs(static_cast<double>(change)) / seconds)) + "/s";
+        }
+        line(fmt::format("RSS {}{}live {} in {} blocks{}peak {}{}", format_size(process.rss_bytes), bar_, format_size(process.traced_bytes), grouped(blocks), bar_,
+                         format_size(process.traced_peak_bytes), growth));
+        line(fmt::format("{} events/s, tracing {} {:.1f} % of a core", short_count(static_cast<double>(events) / std::max(1e-3, seconds)), about_, cost() * 100));
+    }
+
+    // Over the last interval where there is one: what it costs now, not on average.
+    double cost() const {
+        if (!before_) return now_.tracing_cost;
+        const double seconds = std::chrono::duration<double>(now_.traced_for).count();
+        const double earlier = std::chrono::duration<double>(before_->traced_for).count();
+        return std::max(0.0, now_.tracing_cost * seconds - before_->tracing_cost * earlier) / std::max(1e-3, seconds - earlier);
+    }
+
+    void losses() {
+        std::uint64_t lost = 0;
+        std::string causes, doubts;
+        for (const Loss& loss : now_.losses) {
+            std::string& list = loss.lost ? causes : doubts;
+            list += (list.empty() ? "" : dot_) + loss.cause + " " + grouped(loss.count);
+            if (loss.lost) lost += loss.count;
+        }
+        const std::string total = "lost " + grouped(lost);
+        const std::string rest = " (" + causes + ")";
+        text_ += (lost ? painted(total, "1;31") : total) + (terminal_.columns > total.size() + rest.size() || !terminal_.columns ? rest : "") + '\n';
+        line(doubts);
+    }
+
+    void table() {
+        const std::vector<Statistic> rows = statistics_by_line(now_);
+        std::map<Key, std::uint64_t> earlier;
+        if (before_)
+            for (const Statistic& row : statistics_by_line(*before_)) earlier[key_of(row)] = row.size_bytes;
+        text_ += painted(fmt::format("{:>4}  {:>10}  {:>11}  {:>11}  {:>10}  {}", "#", "SIZE", before_ ? "CHANGE" : "", "COUNT", "AVERAGE", "WHERE"), "1") + '\n';
+        std::uint64_t shown = 0, shown_bytes = 0, all_bytes = 0;
+        for (const Statistic& row : rows) {
+            all_bytes += row.size_bytes;
+            if (shown == options_.rows) continue;
+            ++shown;
+            shown_bytes += row.size_bytes;
+            const auto before = earlier.find(key_of(row));
+            const std::int64_t change = static_cast<std::int64_t>(row.size_bytes - (before == earlier.end() ? 0 : before->second));
+            row_line(shown, row, change);
+        }
+        if (rows.size() > shown) text_ += fmt::format("      {:>10}  in {} other lines\n", format_size(all_bytes - shown_bytes), grouped(rows.size() - shown));
+        if (rows.empty()) text_ += "      nothing is live that was allocated since tracing began\n";
+    }
+
+    void row_line(std::uint64_t rank, const Statistic& row, std::int64_t change) {
+        const std::string change_text = before_ ? format_size_diff(change) : "";
+        const std::string padding(change_text.size() < 11 ? 11 - change_text.size() : 0, ' ');
+        const std::string left = fmt::format("{:>4}  {:>10}  ", rank, format_size(row.size_bytes));
+        const std::string middle = fmt::format("  {:>11}  {:>10}  ", grouped(row.count), format_size(row.size_bytes / std::max<std::uint64_t>(row.count, 1)));
+        std::string where = where_of(row) + "  " + row.domains;
+        const std::size_t used = left.size() + 11 + middle.size();
+        if (terminal_.columns) where = keep_right(where, terminal_.columns > used + 10 ? terminal_.columns - used : 10, terminal_.unicode);
+        const char* colour = change > 0 ? "33" : "32";
+        text_ += left + padding + (before_ && change != 0 ? painted(change_text, colour) : change_text) + middle + where + '\n';
+    }
+
+    const Snapshot& now_;
+    const std::optional<Snapshot>& before_;
+    const TopOptions& options_;
+    const Terminal& terminal_;
+    std::string bar_, dot_, about_;
+    std::string text_;
+};
+
+}  // namespace
+
+std::string render_top(const Snapshot& now, const std::optional<Snapshot>& before, const TopOptions& options, const Terminal& terminal) {
+    return TopText(now, before, options, terminal).render();
+}
+
+}  // namespace memtrace::cli

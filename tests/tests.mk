@@ -1,0 +1,41 @@
+# Included by the main Makefile: the workloads (programs that know their own truth) and the end-to-end tests.
+W := $(B)/workloads
+WORKLOAD_CC ?= gcc
+# -fno-builtin: every call stays. -O1: the optimiser neither removes nor merges allocations of different lines.
+WORKLOAD_FLAGS := -g -O1 -fno-builtin -fno-omit-frame-pointer -Wall -Wextra -D_GNU_SOURCE -pthread
+
+WORKLOADS := $(patsubst tests/workloads/%.c,$(W)/%,$(filter-out %/bare_static.c %/python_host.c,$(sort $(wildcard tests/workloads/*.c)))) \
+             $(patsubst tests/workloads/%.cpp,$(W)/%,$(sort $(wildcard tests/workloads/*.cpp))) $(W)/bare_static
+# Built where the machine can; the tests that want them skip loudly otherwise.
+CAN_BUILD_32 := $(shell echo 'void _start(void){}' | $(WORKLOAD_CC) -m32 -nostdlib -static -x c - -o /dev/null 2>/dev/null && echo yes)
+LIBPYTHON    := $(firstword $(wildcard /usr/lib/*/libpython3.11.so.1.0 /usr/lib64/libpython3.11.so.1.0))
+WORKLOADS += $(if $(CAN_BUILD_32),$(W)/bare_32) $(if $(LIBPYTHON),$(W)/python_host)
+
+$(W)/%: tests/workloads/%.c tests/workloads/ledger.h
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(WORKLOAD_CC) $(WORKLOAD_FLAGS) $< -o $@
+
+$(W)/%: tests/workloads/%.cpp tests/workloads/ledger.h
+	$(call say,CXX,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -std=c++20 $(WORKLOAD_FLAGS) $< -o $@
+
+BARE_FLAGS := -g -O1 -static -nostdlib -ffreestanding -fno-stack-protector -fno-pie -no-pie
+$(W)/bare_static $(W)/bare_32: tests/workloads/bare_static.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(WORKLOAD_CC) $(BARE_FLAGS) $(if $(findstring bare_32,$@),-m32) $< -o $@
+
+$(W)/python_host: tests/workloads/python_host.c $(LIBPYTHON)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(WORKLOAD_CC) $(WORKLOAD_FLAGS) $< $(LIBPYTHON) -o $@
+
+E2E_SRC := $(sort $(wildcard tests/e2e/*_test.cpp) $(wildcard tests/support/*.cpp))
+$(B)/e2e-tests: $(call obj,$(E2E_SRC)) $(B)/libmemtrace.a
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) $^ $(LDLIBS) $(CATCH_LIBS) -o $@
+
+workloads: $(WORKLOADS)
+.PHONY: workloads

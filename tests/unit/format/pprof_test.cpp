@@ -1,0 +1,129 @@
+#include "format/pprof.hpp"
+
+#include <chrono>
+#include <limits>
+#include <protozero/pbf_message.hpp>
+
+#include "format/gzip.hpp"
+#include "format/snapshot_wire.hpp"
+#include "format/text.hpp"
+#include "samples.hpp"
+#include "support/catch.hpp"
+
+using namespace memtrace;
+using namespace memtrace::test;
+
+namespace {
+
+Snapshot round_trip(const Snapshot& snapshot) {
+    const Result<std::string> bytes = encode_snapshot(snapshot);
+    REQUIRE(bytes);
+    Result<Snapshot> decoded = decode_snapshot(*bytes);
+    INFO((decoded ? std::string() : decoded.error().what));
+    REQUIRE(decoded);
+    return *std::move(decoded);
+}
+
+std::string refusal(const Snapshot& snapshot) {
+    const Result<std::string> bytes = encode_snapshot(snapshot);
+    return bytes ? "" : bytes.error().what;
+}
+
+}  // namespace
+
+RULE("a snapshot read back equals the one written: all fields, every script, invalid UTF-8, extreme numbers") {
+    CHECK(round_trip(rich_snapshot()) == rich_snapshot());
+}
+
+RULE("an empty snapshot can be written and read back") {
+    CHECK(round_trip(Snapshot()) == Snapshot());
+}
+
+RULE("times before 1970 and durations of any sign are read back") {
+    Snapshot snapshot;
+    snapshot.time = decltype(snapshot.time)::min();
+    snapshot.traced_for = std::chrono::nanoseconds(-1);
+    CHECK(round_trip(snapshot) == snapshot);
+}
+
+RULE("random snapshots read back equal those written") {
+    const auto seed = GENERATE(1U, 2U, 3U);
+    std::mt19937_64 random(seed);
+    for (int i = 0; i < 100; ++i) {
+        CAPTURE(seed, i);
+        const Snapshot snapshot = random_snapshot(random);
+        REQUIRE(round_trip(snapshot) == snapshot);
+    }
+}
+
+RULE("strings and frames that repeat, which no interner makes, keep their numbers") {
+    Snapshot snapshot;
+    snapshot.strings = {"", "a", "a", ""};
+    snapshot.frames = {{StringId{1}, StringId{2}, 1, true}, {StringId{1}, StringId{2}, 1, true}};
+    CHECK(round_trip(snapshot) == snapshot);
+}
+
+RULE("all strings other readers see are UTF-8, whatever the target's names are") {
+    Snapshot snapshot = rich_snapshot();
+    snapshot.notes.push_back("\xff");
+    const Result<std::string> raw = gunzip(*encode_snapshot(snapshot), wire::kInflateLimits);
+    REQUIRE(raw);
+    protozero::pbf_message<wire::Profile> profile(*raw);
+    int strings = 0;
+    while (profile.next(wire::Profile::string_table)) {
+        const std::string text = profile.get_string();
+        for (std::string_view rest = text; !rest.empty();) {
+            CAPTURE(text);
+            REQUIRE(utf8_character_bytes(rest) != 0);
+            rest.remove_prefix(utf8_character_bytes(rest));
+        }
+        ++strings;
+    }
+    CHECK(strings > 20);
+    CHECK(round_trip(snapshot) == snapshot);
+}
+
+RULE("equal snapshots give equal bytes") {
+    CHECK(*encode_snapshot(rich_snapshot()) == *encode_snapshot(rich_snapshot()));
+}
+
+RULE("a snapshot with an index out of range is refused when written") {
+    const auto broken = [](auto change) {
+        Snapshot snapshot = rich_snapshot();
+        change(snapshot);
+        return refusal(snapshot);
+    };
+    const StringId no_string{1000};
+    CHECK(broken([&](Snapshot& s) { s.frames[1].file = no_string; }) == "cannot be stored: the file of frame 1 is out of range");
+    CHECK(broken([&](Snapshot& s) { s.frames[1].function = no_string; }) == "cannot be stored: the function of frame 1 is out of range");
+    CHECK(broken([&](Snapshot& s) { s.sites[2].domain = no_string; }) == "cannot be stored: the domain of site 2 is out of range");
+    CHECK(broken([](Snapshot& s) { s.sites[2].process = 2; }) == "cannot be stored: the process of site 2 is out of range");
+    CHECK(broken([](Snapshot& s) { s.sites[2].frames = {FrameId{5}}; }) == "cannot be stored: a frame of site 2 is out of range");
+    CHECK(broken([](Snapshot& s) { s.sites[2].frames.clear(); }) == "cannot be stored: site 2 has no frame");
+    CHECK(broken([&](Snapshot& s) { s.processes[0].domains[1].domain = no_string; }) ==
+          "cannot be stored: a domain of process 0 is out of range");
+    CHECK(broken([](Snapshot& s) { s.strings[0] += 'x'; }) == "cannot be stored: string 0 is not the empty one");
+    CHECK(broken([](Snapshot& s) { s.tracing_cost = std::numeric_limits<double>::quiet_NaN(); }) ==
+          "cannot be stored: the tracing cost is not a number");
+    CHECK(broken([](Snapshot& s) { s.probes[1].entry_ns = std::numeric_limits<double>::infinity(); }) ==
+          "cannot be stored: the cost of probe 1 is not a number");
+    CHECK(broken([](Snapshot& s) { s.sites[0].frames.resize(wire::kMaxStackFrames + 1); }) ==
+          "cannot be stored: 4097 frames in a stack, more than the 4096 possible");
+}
+
+RULE("a snapshot so regular that its file would look like a bomb is still written and read back") {
+    Snapshot snapshot;
+    snapshot.strings.push_back(std::string(66 << 20, 'a'));
+    CHECK(round_trip(snapshot) == snapshot);
+}
+
+RULE("ten thousand sites of 25 frames are written fast enough not to be noticed") {
+    const Snapshot snapshot = large_snapshot(10'000, 25);
+    const auto start = std::chrono::steady_clock::now();
+    const Result<std::string> bytes = encode_snapshot(snapshot);
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+    REQUIRE(bytes);
+    INFO("took " << took.count() << " ms for " << bytes->size() << " bytes");
+    // Some 50 ms alone; the rest is for sanitizers and busy machines.
+    CHECK(took < std::chrono::seconds(2));
+}

@@ -1,0 +1,204 @@
+#include "loader/kernel_side.hpp"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+
+#include "memtrace.skel.h"
+
+namespace memtrace {
+namespace {
+
+constexpr std::uint64_t least_live_blocks = 1ULL << 20;
+constexpr std::uint64_t most_live_blocks = 1ULL << 26;
+constexpr std::uint64_t resident_bytes_per_block = 64;
+constexpr std::uint64_t bytes_per_block = 32;
+constexpr std::uint32_t most_default_sites = 1U << 17;
+constexpr std::uint64_t most_default_stack_bytes = 128U << 20;
+constexpr std::uint32_t default_ring_bytes = 16U << 20;
+
+// A bucket of 192 bytes for every 6 blocks: 8 slots filled to 3/4, at which no key misses all its choices (docs/decisions/0002).
+constexpr std::uint64_t blocks_per_bucket = 6;
+static_assert(sizeof(mt_bucket) == blocks_per_bucket * bytes_per_block);
+static_assert(sizeof(mt_site) == 64);
+
+// The mapping of one mmap'able map.
+class MapView {
+public:
+    MapView() = default;
+    MapView(const MapView&) = delete;
+    MapView& operator=(const MapView&) = delete;
+    ~MapView() {
+        if (data_) munmap(data_, size_);
+    }
+    Result<void> map(const bpf_map* source, bool writable) {
+        const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+        size_ = (static_cast<std::size_t>(bpf_map__value_size(source)) * bpf_map__max_entries(source) + page - 1) / page * page;
+        void* data = mmap(nullptr, size_, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, bpf_map__fd(source), 0);
+        if (data == MAP_FAILED) return errno_error(std::string("mapping ") + bpf_map__name(source), errno);
+        data_ = data;
+        return {};
+    }
+    template <typename T>
+    [[nodiscard]] T* as() const { return static_cast<T*>(data_); }
+
+private:
+    void* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+int handle_record(void* handler, void* data, std::size_t size) {
+    (*static_cast<std::function<void(std::span<const std::byte>)>*>(handler))({static_cast<const std::byte*>(data), size});
+    return 0;
+}
+
+// The kernel's own words on a refusal matter only when it refuses; libbpf would print them always.
+int keep_quiet(libbpf_print_level, const char*, va_list) { return 0; }
+
+}  // namespace
+
+struct KernelSide::State {
+    memtrace_bpf* object = nullptr;
+    Capacities capacities;
+    MapView live, sites, stacks, processes;
+    std::function<void(std::span<const std::byte>)> handler = [](std::span<const std::byte>) {};
+    ring_buffer* ring = nullptr;
+    State() = default;
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    ~State() {
+        ring_buffer__free(ring);
+        memtrace_bpf__destroy(object);
+    }
+};
+
+KernelSide::KernelSide(std::unique_ptr<State> state) : state_(std::move(state)) {}
+KernelSide::KernelSide(KernelSide&&) noexcept = default;
+KernelSide& KernelSide::operator=(KernelSide&&) noexcept = default;
+KernelSide::~KernelSide() = default;
+
+Capacities default_capacities(std::uint64_t rss_bytes, std::uint64_t available_bytes, std::uint32_t frames) {
+    Capacities capacities;
+    capacities.frames = frames;
+    capacities.live_blocks = std::clamp(rss_bytes / resident_bytes_per_block, least_live_blocks, most_live_blocks);
+    const std::uint64_t affordable = available_bytes / 8 / bytes_per_block;
+    capacities.live_blocks = std::max<std::uint64_t>(std::min(capacities.live_blocks, affordable), blocks_per_bucket);
+    const std::uint64_t stack_bytes = MT_STACK_WORDS(std::uint64_t{frames}) * sizeof(std::uint64_t);
+    capacities.sites = std::bit_floor(static_cast<std::uint32_t>(std::min<std::uint64_t>(most_default_sites, most_default_stack_bytes / stack_bytes)));
+    capacities.ring_bytes = default_ring_bytes;
+    return capacities;
+}
+
+Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod method, int pid) {
+    libbpf_set_print(keep_quiet);
+    // Kernels before 5.11 charge maps to this limit; newer ones ignore it. Failure shows at loading.
+    const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+    setrlimit(RLIMIT_MEMLOCK, &unlimited);
+
+    auto state = std::make_unique<State>();
+    Capacities& capacities = state->capacities = wanted;
+    capacities.sites = std::bit_ceil(wanted.sites);
+    capacities.ring_bytes = std::bit_ceil(std::max<std::uint32_t>(wanted.ring_bytes, static_cast<std::uint32_t>(sysconf(_SC_PAGESIZE))));
+    const std::uint64_t buckets = (capacities.live_blocks + blocks_per_bucket - 1) / blocks_per_bucket;
+    if (buckets > UINT32_MAX || capacities.frames < 1 || capacities.frames > MT_MAX_FRAMES)
+        return Error{"capacities out of range"};
+
+    state->object = memtrace_bpf__open();
+    if (!state->object) return errno_error("opening the BPF object", errno);
+    memtrace_bpf& object = *state->object;
+    struct stat namespace_stat {};
+    if (stat("/proc/self/ns/pid", &namespace_stat) != 0) return errno_error("reading /proc/self/ns/pid", errno);
+    object.rodata->live_buckets = static_cast<std::uint32_t>(buckets);
+    object.rodata->site_mask = capacities.sites - 1;
+    object.rodata->frame_limit = capacities.frames;
+    object.rodata->page_bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    object.rodata->pid_namespace_device = namespace_stat.st_dev;
+    object.rodata->pid_namespace_inode = namespace_stat.st_ino;
+    object.rodata->target_tgid = static_cast<std::uint32_t>(pid);
+    bpf_map__set_max_entries(object.maps.mt_live, static_cast<std::uint32_t>(buckets));
+    bpf_map__set_max_entries(object.maps.mt_sites, capacities.sites);
+    bpf_map__set_max_entries(object.maps.mt_stacks, capacities.sites);
+    bpf_map__set_value_size(object.maps.mt_stacks, MT_STACK_WORDS(capacities.frames) * sizeof(std::uint64_t));
+    bpf_map__set_max_entries(object.maps.mt_codes, capacities.sites);
+    bpf_map__set_max_entries(object.maps.mt_events, capacities.ring_bytes);
+    bpf_map__set_map_flags(object.maps.mt_stacks, BPF_F_MMAPABLE);
+    prepare(object.progs.mt_enter, method);
+    prepare(object.progs.mt_leave, method);
+    prepare(object.progs.mt_release, method);
+    if (const int code = memtrace_bpf__load(&object)) {
+        if (code == -ENOMEM || code == -E2BIG)
+            return errno_error("allocating kernel tables for " + std::to_string(capacities.live_blocks) + " live blocks and " +
+                                   std::to_string(capacities.sites) + " sites", -code,
+                               "ask for less with --live-blocks and --sites (32 bytes a block)");
+        return errno_error("loading the BPF programs", -code, "run `memtrace-bpf doctor` to see what this kernel and user lack");
+    }
+    const std::pair<MapView*, const bpf_map*> views[] = {{&state->live, object.maps.mt_live},
+                                                         {&state->sites, object.maps.mt_sites},
+                                                         {&state->stacks, object.maps.mt_stacks},
+                                                         {&state->processes, object.maps.mt_processes}};
+    for (const auto& [view, map] : views)
+        if (Result<void> mapped = view->map(map, true); !mapped) return std::move(mapped).error();
+    state->ring = ring_buffer__new(bpf_map__fd(object.maps.mt_events), handle_record, &state->handler, nullptr);
+    if (!state->ring) return errno_error("opening the event ring", errno);
+    return KernelSide(std::move(state));
+}
+
+const bpf_program* KernelSide::enter() const { return state_->object->progs.mt_enter; }
+const bpf_program* KernelSide::leave() const { return state_->object->progs.mt_leave; }
+const bpf_program* KernelSide::release() const { return state_->object->progs.mt_release; }
+
+Result<void> KernelSide::watch_exec() {
+    state_->object->links.mt_exec = bpf_program__attach(state_->object->progs.mt_exec);
+    if (!state_->object->links.mt_exec) return errno_error("attaching to the exec tracepoint", errno);
+    return {};
+}
+
+void KernelSide::count(bool on) { state_->object->bss->counting = on ? 1 : 0; }
+mt_process& KernelSide::process() { return *state_->processes.as<mt_process>(); }
+std::span<const mt_site> KernelSide::sites() const { return {state_->sites.as<const mt_site>(), state_->capacities.sites}; }
+
+std::span<const mt_bucket> KernelSide::live() const {
+    return {state_->live.as<const mt_bucket>(), bpf_map__max_entries(state_->object->maps.mt_live)};
+}
+
+std::span<const std::uint64_t> KernelSide::stack(std::uint32_t site) const {
+    const std::size_t words = MT_STACK_WORDS(state_->capacities.frames);
+    return {state_->stacks.as<const std::uint64_t>() + site * words, words};
+}
+
+std::span<const std::uint64_t> KernelSide::losses() const {
+    return {reinterpret_cast<const std::uint64_t*>(state_->object->bss->losses), MT_LOSS_COUNT};
+}
+
+std::vector<std::uint64_t> KernelSide::hits(std::size_t probes) const {
+    const int cpus = std::max(1, libbpf_num_possible_cpus());
+    std::vector<std::uint64_t> per_cpu(static_cast<std::size_t>(cpus));
+    std::vector<std::uint64_t> sums(probes, 0);
+    for (std::uint32_t probe = 0; probe < probes; ++probe) {
+        if (bpf_map_lookup_elem(bpf_map__fd(state_->object->maps.mt_hits), &probe, per_cpu.data()) != 0) continue;
+        for (const std::uint64_t hits : per_cpu) sums[probe] += hits;
+    }
+    return sums;
+}
+
+const Capacities& KernelSide::capacities() const { return state_->capacities; }
+
+std::uint64_t KernelSide::kernel_bytes() const {
+    std::uint64_t bytes = state_->capacities.ring_bytes;
+    for (const bpf_map* map : {state_->object->maps.mt_live, state_->object->maps.mt_sites, state_->object->maps.mt_stacks})
+        bytes += static_cast<std::uint64_t>(bpf_map__value_size(map)) * bpf_map__max_entries(map);
+    return bytes;
+}
+
+void KernelSide::on_event(std::function<void(std::span<const std::byte>)> handler) { state_->handler = std::move(handler); }
+int KernelSide::poll_fd() const { return ring_buffer__epoll_fd(state_->ring); }
+void KernelSide::consume() { ring_buffer__consume(state_->ring); }
+
+}  // namespace memtrace

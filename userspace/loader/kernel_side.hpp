@@ -1,0 +1,68 @@
+// The loaded BPF object of one trace: its maps, mapped for reading, its ring and its switches.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "loader/attach.hpp"
+#include "memtrace.h"
+#include "util/result.hpp"
+
+struct memtrace_bpf;
+struct ring_buffer;
+
+namespace memtrace {
+
+/// How much the kernel's tables hold. Full tables are counted in the losses, never silent.
+struct Capacities {
+    std::uint64_t live_blocks = 0;  ///< 32 bytes each.
+    std::uint32_t sites = 0;        ///< Rounded up to a power of two; 64 bytes each + 24 bytes a frame.
+    std::uint32_t frames = 1;       ///< 1 .. MT_MAX_FRAMES of each kind a stack.
+    std::uint32_t ring_bytes = 0;   ///< Rounded up to a power of two.
+};
+
+/// Defaults for a process with `rss_bytes` resident, on a machine with `available_bytes` free: a block for every 64 resident bytes,
+/// between 2^20 and 2^26 blocks and at most an eighth of what is available; 2^17 sites, fewer when their stacks would take over 128 MiB.
+Capacities default_capacities(std::uint64_t rss_bytes, std::uint64_t available_bytes, std::uint32_t frames);
+
+/// Move-only. Everything it shows is live memory written by the kernel.
+class KernelSide {
+public:
+    static Result<KernelSide> load(const Capacities& capacities, AttachMethod method, int pid);
+    KernelSide(KernelSide&&) noexcept;
+    KernelSide& operator=(KernelSide&&) noexcept;
+    ~KernelSide();
+
+    [[nodiscard]] const bpf_program* enter() const;
+    [[nodiscard]] const bpf_program* leave() const;
+    [[nodiscard]] const bpf_program* release() const;
+    /// Attaches the tracepoint that tells of exec.
+    Result<void> watch_exec();
+
+    void count(bool on);
+    [[nodiscard]] mt_process& process();
+    [[nodiscard]] std::span<const mt_site> sites() const;
+    [[nodiscard]] std::span<const mt_bucket> live() const;
+    /// The stack record of a site: MT_STACK_WORDS(frames) words.
+    [[nodiscard]] std::span<const std::uint64_t> stack(std::uint32_t site) const;
+    [[nodiscard]] std::span<const std::uint64_t> losses() const;
+    /// Hits by probe index.
+    [[nodiscard]] std::vector<std::uint64_t> hits(std::size_t probes) const;
+    [[nodiscard]] const Capacities& capacities() const;
+    [[nodiscard]] std::uint64_t kernel_bytes() const;  ///< Memory of all maps.
+
+    /// Handles news from the ring: `handler` gets one record. poll_fd becomes readable when there is any.
+    void on_event(std::function<void(std::span<const std::byte>)> handler);
+    [[nodiscard]] int poll_fd() const;
+    void consume();
+
+private:
+    struct State;
+    explicit KernelSide(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace memtrace

@@ -1,0 +1,59 @@
+// Everything that will be done to a target, decided before anything is done: which functions are hooked, at which
+// instruction, at what cost; which pointers are redirected. `memtrace-bpf probes` prints it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "memtrace.h"
+#include "probes/modules.hpp"
+#include "probes/planner.hpp"
+
+namespace memtrace {
+
+struct PlannedProbe {
+    std::string hook;               ///< "malloc", "obj.malloc".
+    mt_domain domain = MT_DOMAIN_MALLOC;
+    mt_shape shape = MT_SHAPE_ALLOC;
+    unsigned first_argument = 0;    ///< 1 where a ctx argument comes first.
+    std::string file;               ///< As the target sees it.
+    std::string attach_path;
+    std::uint64_t offset = 0;       ///< Of the instruction in the file.
+    std::string symbol;             ///< "free+9".
+    ProbeSite site;
+    std::string redirect;           ///< How the table's pointer was turned to this probe; empty when it was not.
+};
+
+/// One pointer of the target that will hold `target` instead of `original`: an address with the same meaning.
+struct PlannedRedirect {
+    std::string name;               ///< "obj.malloc".
+    std::uint64_t slot = 0;         ///< Address of the pointer.
+    std::uint64_t original = 0;
+    std::uint64_t target = 0;
+};
+
+struct Plan {
+    std::vector<PlannedProbe> probes;       ///< Releases first: attached in this order, nothing counted is ever freed unseen.
+    std::vector<PlannedRedirect> redirects;
+    mt_python python{};                     ///< .present = 0 without an interpreter we know.
+    std::vector<std::string> notes;         ///< What will not be seen, and what was found unusual.
+};
+
+bool needs_return(mt_shape shape);
+const char* domain_name(unsigned domain);
+
+/// Adds the C library's hooks. Error when no module defines an allocator.
+Result<void> plan_libc(const std::vector<Module>& modules, const ProbeCosts& costs, Plan& plan);
+
+/// Adds a probe unless one stands there already (aliases). `hook` names the function at link-time address `entry`.
+void add_probe(Plan& plan, const Module& module, PlannedProbe probe, std::uint64_t entry);
+
+/// What the shape needs at its probe.
+ProbeRequest request_for(const Module& module, std::uint64_t entry, mt_shape shape, unsigned first_argument);
+
+/// "malloc+4": where `address` lies in the function `name` that begins at `entry`.
+std::string relative_name(const std::string& name, std::uint64_t entry, std::uint64_t address);
+
+}  // namespace memtrace

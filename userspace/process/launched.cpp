@@ -1,0 +1,199 @@
+#include "process/launched.hpp"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include "process/info.hpp"
+#include "util/unique_fd.hpp"
+
+namespace memtrace {
+namespace {
+
+constexpr long trace_options = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD;
+constexpr int system_call_stop = SIGTRAP | 0x80;
+constexpr unsigned char breakpoint_byte = 0xcc;
+
+std::optional<unsigned> environment_id(const char* name) {
+    const char* text = getenv(name);
+    unsigned id = 0;
+    if (!text || std::from_chars(text, text + std::strlen(text), id).ec != std::errc()) return std::nullopt;
+    return id;
+}
+
+// Under sudo the program belongs to who called sudo, with all of their groups.
+bool become_invoking_user() {
+    const auto uid = environment_id("SUDO_UID");
+    const auto gid = environment_id("SUDO_GID");
+    if (geteuid() != 0 || !uid || !gid || *uid == 0) return true;
+    const passwd* user = getpwuid(*uid);
+    const int groups = user ? initgroups(user->pw_name, *gid) : setgroups(0, nullptr);
+    return groups == 0 && setgid(*gid) == 0 && setuid(*uid) == 0;
+}
+
+// Never returns. Waits for the tracer, then becomes the program; tells the errno of a failure.
+[[noreturn]] void become_program(int go, int failure, const std::vector<std::string>& arguments) {
+    char byte = 0;
+    if (read(go, &byte, 1) != 1) _exit(127);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    signal(SIGPIPE, SIG_DFL);
+    std::vector<char*> argv;
+    for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+    argv.push_back(nullptr);
+    if (become_invoking_user()) execvp(argv[0], argv.data());
+    const int code = errno;
+    [[maybe_unused]] const ssize_t told = write(failure, &code, sizeof code);
+    _exit(code == ENOENT ? 127 : 126);
+}
+
+int event_of(int status) { return status >> 16; }
+
+bool maps_code(int pid) {
+    __ptrace_syscall_info info{};
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info) <= 0) return false;
+    if (info.op != PTRACE_SYSCALL_INFO_ENTRY) return false;
+    const bool protects = info.entry.nr == SYS_mmap || info.entry.nr == SYS_mprotect;
+    return protects && info.entry.args[2] & PROT_EXEC;
+}
+
+}  // namespace
+
+Result<Launched> Launched::start(const std::vector<std::string>& arguments) {
+    int go[2], failure[2];
+    if (pipe2(go, O_CLOEXEC) != 0) return errno_error("making a pipe", errno);
+    UniqueFd go_read(go[0]), go_write(go[1]);
+    if (pipe2(failure, O_CLOEXEC) != 0) return errno_error("making a pipe", errno);
+    UniqueFd failure_read(failure[0]), failure_write(failure[1]);
+    const pid_t pid = fork();
+    if (pid < 0) return errno_error("starting " + arguments[0], errno);
+    if (pid == 0) become_program(go_read.get(), failure_write.get(), arguments);
+    Launched launched(pid);
+    failure_write.reset();
+    if (ptrace(PTRACE_SEIZE, pid, nullptr, reinterpret_cast<void*>(trace_options)) != 0) {
+        const int code = errno;
+        kill(pid, SIGKILL);
+        waitpid(pid, nullptr, 0);
+        launched.pid_ = 0;
+        return errno_error("tracing " + arguments[0], code, "is ptrace forbidden here?");
+    }
+    [[maybe_unused]] const ssize_t told = write(go_write.get(), "g", 1);
+    int status = 0;
+    while (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status)) {
+        if (event_of(status) == PTRACE_EVENT_EXEC) return launched;
+        ptrace(PTRACE_CONT, pid, nullptr, reinterpret_cast<void*>(static_cast<long>(event_of(status) ? 0 : WSTOPSIG(status))));
+    }
+    launched.pid_ = 0;
+    int code = EIO;
+    [[maybe_unused]] const ssize_t got = read(failure_read.get(), &code, sizeof code);
+    return errno_error("running " + arguments[0], code, code == ENOENT ? "no such program in PATH" : "");
+}
+
+Launched::~Launched() {
+    if (pid_ > 0 && !ending_) release();
+}
+
+std::optional<int> Launched::step(int request, int signal) {
+    ptrace(static_cast<__ptrace_request>(request), pid_, nullptr, reinterpret_cast<void*>(static_cast<long>(signal)));
+    int status = 0;
+    pid_t got = 0;
+    do got = waitpid(pid_, &status, __WALL);
+    while (got < 0 && errno == EINTR);
+    if (got == pid_ && WIFSTOPPED(status)) return status;
+    ending_ = Ending{WIFSIGNALED(status), WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)};
+    return std::nullopt;
+}
+
+Result<void> Launched::load(const std::function<Result<void>()>& mapped) {
+    if (Result<void> done = mapped(); !done) return done;
+    Result<std::uint64_t> entry = read_auxv(pid_, AT_ENTRY);
+    if (!entry) return std::move(entry).error().in("finding the entry point");
+    return load_with_breakpoint(*entry, mapped);
+}
+
+// The loader maps libraries by system calls; after each that maps code everything stands still for `mapped`. A breakpoint at the
+// entry point tells the end of it: there the original byte is put back.
+Result<void> Launched::load_with_breakpoint(std::uint64_t entry, const std::function<Result<void>()>& mapped) {
+    errno = 0;
+    const long original = ptrace(PTRACE_PEEKTEXT, pid_, entry, nullptr);
+    if (errno != 0) return errno_error("reading the entry point", errno);
+    const long broken = (original & ~0xffL) | breakpoint_byte;
+    if (ptrace(PTRACE_POKETEXT, pid_, entry, broken) != 0) return errno_error("marking the entry point", errno);
+    Result<void> outcome;
+    bool mapping = false;
+    int signal = 0;
+    while (outcome) {
+        const std::optional<int> status = step(PTRACE_SYSCALL, signal);
+        if (!status) return outcome;
+        signal = 0;
+        if (WSTOPSIG(*status) == system_call_stop) {
+            const bool done = std::exchange(mapping, maps_code(pid_));
+            if (done && !mapping) outcome = mapped();
+            continue;
+        }
+        if (event_of(*status)) continue;
+        user_regs_struct registers{};
+        ptrace(PTRACE_GETREGS, pid_, nullptr, &registers);
+        if (WSTOPSIG(*status) == SIGTRAP && registers.rip == entry + 1) {
+            registers.rip = entry;
+            ptrace(PTRACE_SETREGS, pid_, nullptr, &registers);
+            break;
+        }
+        signal = WSTOPSIG(*status);
+    }
+    // A uprobe may have come to stand in the same word: only our byte is put back.
+    errno = 0;
+    const long now = ptrace(PTRACE_PEEKTEXT, pid_, entry, nullptr);
+    ptrace(PTRACE_POKETEXT, pid_, entry, (now & ~0xffL) | (original & 0xff));
+    return outcome ? mapped() : outcome;
+}
+
+void Launched::resume() { ptrace(PTRACE_CONT, pid_, nullptr, nullptr); }
+
+bool Launched::handle_events() {
+    int status = 0;
+    while (!ending_ && waitpid(pid_, &status, __WALL | WNOHANG) == pid_) {
+        if (!WIFSTOPPED(status)) {
+            ending_ = Ending{WIFSIGNALED(status), WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)};
+            return false;
+        }
+        if (event_of(status) == PTRACE_EVENT_EXEC) return true;
+        // Stopped by a terminal or SIGSTOP: it stays stopped until somebody continues it.
+        if (event_of(status) == PTRACE_EVENT_STOP && WSTOPSIG(status) != SIGTRAP) {
+            ptrace(PTRACE_LISTEN, pid_, nullptr, nullptr);
+            continue;
+        }
+        ptrace(PTRACE_CONT, pid_, nullptr, reinterpret_cast<void*>(static_cast<long>(event_of(status) ? 0 : WSTOPSIG(status))));
+    }
+    return false;
+}
+
+void Launched::release() {
+    if (!std::exchange(traced_, false)) return;
+    if (ptrace(PTRACE_DETACH, pid_, nullptr, nullptr) == 0) return;
+    ptrace(PTRACE_INTERRUPT, pid_, nullptr, nullptr);
+    int status = 0;
+    if (waitpid(pid_, &status, __WALL) != pid_) return;
+    if (!WIFSTOPPED(status)) {
+        ending_ = Ending{WIFSIGNALED(status), WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)};
+        return;
+    }
+    const int signal = event_of(status) ? 0 : WSTOPSIG(status);
+    ptrace(PTRACE_DETACH, pid_, nullptr, reinterpret_cast<void*>(static_cast<long>(signal)));
+}
+
+}  // namespace memtrace

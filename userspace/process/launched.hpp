@@ -1,0 +1,59 @@
+// A program started by us and held before its first instruction: stepped through its loading, so that every library can be
+// probed before any code in it has run.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "util/result.hpp"
+
+namespace memtrace {
+
+/// How the program ended.
+struct Ending {
+    bool by_signal = false;
+    int value = 0;  ///< Exit status or signal number.
+    /// What a shell would report: the exit status, or 128 + signal.
+    [[nodiscard]] int shell_status() const { return by_signal ? 128 + value : value; }
+};
+
+/// Move-only. Our child and tracee; the kernel lets it run on if we die. Destruction lets it run on, too.
+class Launched {
+public:
+    /// Starts `arguments` (found through PATH) as the user who called sudo, if any; it is held right after exec.
+    /// Errors: not found or not executable (the hint says which), fork failed.
+    static Result<Launched> start(const std::vector<std::string>& arguments);
+    Launched(Launched&& other) noexcept : pid_(std::exchange(other.pid_, 0)), ending_(other.ending_) {}
+    Launched& operator=(Launched&&) = delete;
+    ~Launched();
+
+    [[nodiscard]] int pid() const { return pid_; }
+
+    /// Runs the held program up to its entry point, all libraries loaded and none of their code run. `mapped` is called whenever
+    /// new code was mapped, the program being held; its failure ends the loading early and is returned.
+    Result<void> load(const std::function<Result<void>()>& mapped);
+    /// Lets the program run.
+    void resume();
+    /// Handles what happened to it since (call on SIGCHLD): signals are passed on. True when it executed another program: it is
+    /// then held as after start().
+    bool handle_events();
+    [[nodiscard]] const std::optional<Ending>& ending() const { return ending_; }
+    /// Stops being its tracer.
+    void release();
+
+private:
+    explicit Launched(int pid) : pid_(pid) {}
+    /// Continues with `request` (PTRACE_CONT, PTRACE_SYSCALL) until the next stop; the wait status, nothing when it ended.
+    std::optional<int> step(int request, int signal);
+    Result<void> load_with_breakpoint(std::uint64_t entry, const std::function<Result<void>()>& mapped);
+
+    int pid_ = 0;
+    bool traced_ = true;
+    std::optional<Ending> ending_;
+};
+
+}  // namespace memtrace

@@ -1,0 +1,91 @@
+#include "process/stopped_threads.hpp"
+
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+#include <string>
+#include <thread>
+
+namespace memtrace {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int most_rounds = 16;  // new threads found in every one of them: the process makes threads faster than we see
+
+std::vector<int> list_threads(int pid) {
+    std::vector<int> tids;
+    std::error_code code;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task", code)) {
+        const std::string name = entry.path().filename();
+        int tid = 0;
+        if (std::from_chars(name.data(), name.data() + name.size(), tid).ec == std::errc()) tids.push_back(tid);
+    }
+    return tids;
+}
+
+// Detaching needs a stopped thread. A signal that stopped it instead of us is delivered, not swallowed.
+void release(int tid, int status) {
+    const bool by_signal = WIFSTOPPED(status) && status >> 16 == 0;
+    ptrace(PTRACE_DETACH, tid, nullptr, by_signal ? reinterpret_cast<void*>(static_cast<long>(WSTOPSIG(status))) : nullptr);
+}
+
+enum class Wait { stopped, gone, late };
+
+Wait wait_stopped(int tid, Clock::time_point deadline) {
+    for (;;) {
+        int status = 0;
+        const int got = waitpid(tid, &status, __WALL | WNOHANG);
+        if (got < 0 && errno != EINTR) return Wait::gone;
+        if (got == tid) {
+            if (!WIFSTOPPED(status)) return Wait::gone;
+            if (status >> 16 == PTRACE_EVENT_STOP) return Wait::stopped;
+            // A signal came first: let it through; the stop we asked for is still to come.
+            ptrace(PTRACE_CONT, tid, nullptr, reinterpret_cast<void*>(static_cast<long>(WSTOPSIG(status))));
+        }
+        if (Clock::now() > deadline) return Wait::late;
+        std::this_thread::yield();
+    }
+}
+
+}  // namespace
+
+Result<StoppedThreads> StoppedThreads::stop(int pid, std::chrono::milliseconds limit) {
+    StoppedThreads stopped;
+    const Clock::time_point deadline = Clock::now() + limit;
+    for (int round = 0; round < most_rounds; ++round) {
+        std::vector<int> fresh;
+        for (const int tid : list_threads(pid)) {
+            if (std::find(stopped.tids_.begin(), stopped.tids_.end(), tid) != stopped.tids_.end()) continue;
+            if (ptrace(PTRACE_SEIZE, tid, nullptr, nullptr) != 0) {
+                if (errno == ESRCH) continue;  // it ended
+                return errno_error("stopping thread " + std::to_string(tid), errno, "is a debugger attached to the process?");
+            }
+            ptrace(PTRACE_INTERRUPT, tid, nullptr, nullptr);
+            fresh.push_back(tid);
+        }
+        if (fresh.empty()) return stopped;
+        bool late = false;
+        for (const int tid : fresh) {
+            const Wait result = wait_stopped(tid, deadline);
+            if (result == Wait::late) late = true;
+            if (result != Wait::gone) stopped.tids_.push_back(tid);
+        }
+        if (late) return Error{"a thread of pid " + std::to_string(pid) + " did not stop in time (it waits in the kernel)"};
+    }
+    return Error{"pid " + std::to_string(pid) + " makes threads faster than they can be stopped"};
+}
+
+StoppedThreads::~StoppedThreads() {
+    for (const int tid : tids_) {
+        if (ptrace(PTRACE_DETACH, tid, nullptr, nullptr) == 0 || errno != ESRCH) continue;
+        // Not stopped yet: wait until it is. The kernel stops it before it runs any code of its own.
+        int status = 0;
+        if (waitpid(tid, &status, __WALL) == tid && WIFSTOPPED(status)) release(tid, status);
+    }
+}
+
+}  // namespace memtrace

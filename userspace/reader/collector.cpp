@@ -1,0 +1,201 @@
+#include "reader/collector.hpp"
+
+#include <sys/utsname.h>
+
+#include <cstring>
+
+#include "process/info.hpp"
+
+namespace memtrace {
+namespace {
+
+// A longer table is no function people write; generated ones beyond this show their first line only.
+constexpr std::size_t longest_linetable = 1U << 20;
+
+std::string kernel_release() {
+    utsname names{};
+    return uname(&names) == 0 ? names.release : "unknown";
+}
+
+template <typename T>
+const T* as(std::span<const std::byte> record) {
+    return record.size() >= sizeof(T) ? reinterpret_cast<const T*>(record.data()) : nullptr;
+}
+
+struct LossName {
+    const char* name;
+    bool lost;
+};
+constexpr LossName loss_names[] = {
+#define LOSS(id, name, lost) {name, lost == 1},
+    MT_LOSSES(LOSS)
+#undef LOSS
+};
+
+std::uint64_t load(const std::uint64_t& word) { return __atomic_load_n(&word, __ATOMIC_ACQUIRE); }
+
+// Frees before allocations: what is allocated and freed in between never makes the live count negative.
+Counters read_counters(const mt_site& site, bool ended) {
+    Counters counters;
+    counters.freed_blocks = load(site.freed_blocks);
+    counters.freed_bytes = load(site.freed_bytes);
+    counters.allocated_blocks = load(site.allocated_blocks);
+    counters.allocated_bytes = load(site.allocated_bytes);
+    if (ended) {
+        counters.freed_blocks = counters.allocated_blocks;
+        counters.freed_bytes = counters.allocated_bytes;
+    }
+    return counters;
+}
+
+}  // namespace
+
+Collector::Collector(Session& session)
+    : session_(session), native_(session.target().pid()), interner_(names_), sites_(session.kernel().sites().size()) {
+    names_.tool_version = MEMTRACE_VERSION;
+    names_.kernel = kernel_release();
+    (void)native_.refresh();  // an ended target is noticed by who waits for it; names are then looked up as far as possible
+    last_process_.pid = session.target().pid();
+    look_at_process();
+    session_.kernel().on_event([this](std::span<const std::byte> record) { handle(record); });
+}
+
+Collector::~Collector() {
+    session_.kernel().on_event([](std::span<const std::byte>) {});
+}
+
+bool Collector::consume() {
+    session_.kernel().consume();
+    return std::exchange(exec_seen_, false);
+}
+
+void Collector::handle(std::span<const std::byte> record) {
+    const auto* type = as<std::uint32_t>(record);
+    if (!type) return;
+    if (*type == MT_EVENT_SITE) {
+        if (const auto* event = as<mt_site_event>(record); event && event->site < sites_.size()) name_site(event->site);
+    } else if (*type == MT_EVENT_CODE) {
+        if (const auto* event = as<mt_code_event>(record)) handle_code(*event);
+    } else if (*type == MT_EVENT_EXEC) {
+        exec_seen_ = true;
+    }
+}
+
+void Collector::handle_code(const mt_code_event& event) {
+    const auto* copied = reinterpret_cast<const std::byte*>(event.linetable_data);
+    if (event.linetable_length <= MT_LINETABLE_BYTES) {
+        codes_.add(event, {copied, copied + event.linetable_length});
+        return;
+    }
+    // Too long for the ring: read it from the target, and believe it if it still begins with what was copied.
+    std::vector<std::byte> table(std::min<std::size_t>(event.linetable_length, longest_linetable));
+    const std::uint64_t address = event.linetable + session_.plan().python.bytes_data;
+    const bool same = session_.target().read(address, table) && std::memcmp(table.data(), copied, MT_LINETABLE_BYTES) == 0;
+    if (!same) table.assign(copied, copied + MT_LINETABLE_BYTES);
+    codes_.add(event, std::move(table));
+}
+
+FrameId Collector::python_frame(std::uint32_t slot, std::uint64_t code, std::uint64_t position) {
+    PythonLocation location;
+    if (codes_.find(slot, code, static_cast<std::uint32_t>(position >> 32), static_cast<std::int32_t>(position), location))
+        return interner_.frame(location.file, location.line, location.function, true);
+    ++unresolved_;
+    return interner_.frame("<unknown>", 0, "", true);
+}
+
+FrameId Collector::native_frame(std::uint64_t address) {
+    const NativeLocation& location = native_.resolve(address);
+    if (!location.resolved) ++unresolved_;
+    return interner_.frame(location.file, location.line, location.function, false);
+}
+
+void Collector::name_site(std::uint32_t id) {
+    NamedSite& named = sites_[id];
+    if (named.named) return;
+    const mt_site& site = session_.kernel().sites()[id];
+    const std::span<const std::uint64_t> words = session_.kernel().stack(id);
+    const std::size_t python = std::min<std::size_t>(site.python_frames, session_.kernel().capacities().frames);
+    const std::size_t native = std::min<std::size_t>(site.native_frames, words.size() - python * MT_PYTHON_FRAME_WORDS);
+    for (std::size_t i = 0; i < python; ++i)
+        named.frames.push_back(python_frame(site.slot, words[i * MT_PYTHON_FRAME_WORDS], words[i * MT_PYTHON_FRAME_WORDS + 1]));
+    for (std::size_t i = 0; i < native; ++i) named.frames.push_back(native_frame(words[python * MT_PYTHON_FRAME_WORDS + i]));
+    if (named.frames.empty()) named.frames.push_back(interner_.frame("<unknown>", 0, "", true));
+    named.named = true;
+}
+
+// A process that has ended keeps the numbers of its last moment that we saw.
+void Collector::look_at_process() {
+    const Result<ProcessInfo> info = read_process(session_.target().pid());
+    if (!info || !session_.target().alive() || info->state == 'Z') return;
+    last_process_.command = info->command_line;
+    last_process_.start_time_ticks = info->start_time_ticks;
+    last_process_.rss_bytes = info->rss_bytes;
+    last_process_.vms_bytes = info->vms_bytes;
+}
+
+void Collector::fill_process(Snapshot& snapshot) {
+    look_at_process();
+    Process process = last_process_;
+    const mt_process& kernel = session_.kernel().process();
+    process.traced_bytes = load(kernel.total.bytes);
+    process.traced_peak_bytes = load(kernel.total.peak_bytes);
+    for (unsigned domain = 0; domain < MT_DOMAIN_COUNT; ++domain) {
+        const mt_usage& usage = kernel.domains[domain];
+        process.domains.push_back({interner_.string(domain_name(domain)), load(usage.bytes), load(usage.peak_bytes)});
+    }
+    snapshot.processes.push_back(std::move(process));
+}
+
+Snapshot Collector::snapshot() {
+    consume();
+    Snapshot result;
+    const KernelSide& kernel = session_.kernel();
+    const std::uint32_t slot = session_.kernel().process().slot;
+    const std::span<const mt_site> sites = kernel.sites();
+    for (std::uint32_t id = 0; id < sites.size(); ++id) {
+        const mt_site& site = sites[id];
+        if (site.key == 0) continue;
+        const std::uint32_t flags = __atomic_load_n(&site.flags, __ATOMIC_ACQUIRE);
+        if (!(flags & MT_SITE_READY) || flags & MT_SITE_SKIP) continue;
+        if (!sites_[id].named) name_site(id);  // its news was dropped
+        Site out;
+        out.domain = interner_.string(domain_name(site.domain));
+        out.frames = sites_[id].frames;
+        out.total_frames = std::max<std::uint32_t>(static_cast<std::uint32_t>(out.frames.size()), site.python_total + site.native_total);
+        out.counters = read_counters(site, site.slot != slot);
+        if (out.counters.allocated_blocks > 0) result.sites.push_back(std::move(out));
+    }
+    fill_process(result);
+    const std::vector<PlannedProbe>& probes = session_.plan().probes;
+    const std::vector<std::uint64_t> hits = kernel.hits(probes.size());
+    double tracing_ns = 0;
+    for (std::size_t i = 0; i < probes.size(); ++i) {
+        const PlannedProbe& probe = probes[i];
+        const std::string method = std::string(probe.site.emulated ? "emulated" : "single-stepped") +
+                                   (probe.redirect.empty() ? "" : ", table redirected: " + probe.redirect);
+        result.probes.push_back({probe.hook, probe.file, probe.offset, probe.symbol, probe.site.instruction, method, probe.site.cost_ns, hits[i]});
+        result.events += hits[i];
+        tracing_ns += static_cast<double>(hits[i]) * probe.site.cost_ns;
+    }
+    const std::span<const std::uint64_t> losses = kernel.losses();
+    for (std::size_t i = 0; i < MT_LOSS_COUNT; ++i) result.losses.push_back({loss_names[i].name, load(losses[i]), loss_names[i].lost});
+    result.losses.push_back({"unresolved", unresolved_, false});
+    result.tool_version = names_.tool_version;
+    result.kernel = names_.kernel;
+    result.time = std::chrono::system_clock::now();
+    result.traced_for = session_.traced_for();
+    result.tracing_cost = result.traced_for.count() > 0 ? tracing_ns / static_cast<double>(result.traced_for.count()) : 0;
+    result.frame_limit = kernel.capacities().frames;
+    result.notes = session_.plan().notes;
+    result.strings = names_.strings;
+    result.frames = names_.frames;
+    return result;
+}
+
+void Collector::image_replaced() {
+    native_ = NativeSymbolizer(session_.target().pid());
+    (void)native_.refresh();
+    look_at_process();
+}
+
+}  // namespace memtrace

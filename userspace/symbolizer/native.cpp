@@ -1,0 +1,156 @@
+#include "symbolizer/native.hpp"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "symbolizer/address_space.hpp"
+#include "symbolizer/bus_guard.hpp"
+#include "symbolizer/module.hpp"
+
+namespace memtrace {
+namespace {
+
+// The tracer has 64 MiB for everything.
+constexpr std::uint64_t kMaxModuleBytes = std::uint64_t{40} << 20;
+constexpr std::ptrdiff_t kMaxModulesWithDebugInformation = 8;
+constexpr std::size_t kMaxModules = 64;
+// About 300 bytes each.
+constexpr std::size_t kMaxCachedResults = 32'768;
+constexpr std::size_t kMaxChangedRanges = 64;
+
+std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+}  // namespace
+
+struct NativeSymbolizer::State {
+    struct OpenModule {
+        std::optional<Module> module;   // none: it could not be opened
+        std::uint64_t last_use = 0;
+        [[nodiscard]] bool has_debug_information() const { return module && module->has_debug_information(); }
+    };
+
+    explicit State(int pid) : space(pid) {}
+
+    NativeLocation look_up(const AddressSpace::Place& place);
+    Module* module_of(const AddressSpace::Area& area);
+    void keep_within_limits();
+    void forget_changed();
+
+    AddressSpace space;
+    std::unordered_map<AddressSpace::FileId, OpenModule> modules;
+    std::unordered_map<std::uint64_t, NativeLocation> results;
+    NativeLocation unmapped;   // not cached: code may be mapped there any time
+    std::uint64_t uses = 0;
+};
+
+Module* NativeSymbolizer::State::module_of(const AddressSpace::Area& area) {
+    if (area.file == AddressSpace::kNoFile) return nullptr;
+    auto found = modules.find(area.file);
+    if (found == modules.end()) {
+        found = modules.try_emplace(area.file).first;
+        if (Result<Module> module = Module::open(space.mark(area.file), area.name, space.root())) found->second.module.emplace(*std::move(module));
+    }
+    found->second.last_use = ++uses;
+    return found->second.module ? &*found->second.module : nullptr;
+}
+
+// After each look-up: closes the least recently used until what is open is within the limits.
+void NativeSymbolizer::State::keep_within_limits() {
+    for (;;) {
+        std::uint64_t bytes = 0;
+        std::ptrdiff_t with_debug_information = 0;
+        for (const auto& [file, open] : modules) {
+            bytes += open.module ? open.module->memory_bytes() : 0;
+            with_debug_information += open.has_debug_information() ? 1 : 0;
+        }
+        const bool too_big = bytes > kMaxModuleBytes || with_debug_information > kMaxModulesWithDebugInformation;
+        if (!too_big && modules.size() <= kMaxModules) return;
+        auto oldest = modules.end();
+        for (auto entry = modules.begin(); entry != modules.end(); ++entry) {
+            if (too_big && !entry->second.module) continue;
+            if (oldest == modules.end() || entry->second.last_use < oldest->second.last_use) oldest = entry;
+        }
+        // The one in use stays, unless it is its use that made it big: then a new start is worth its cost.
+        const bool in_use = oldest->second.last_use == uses;
+        if (in_use && oldest->second.module->grown_bytes() <= kMaxModuleBytes) return;
+        modules.erase(oldest);
+    }
+}
+
+void NativeSymbolizer::State::forget_changed() {
+    const std::vector<AddressSpace::Range> changed = space.take_changed();
+    // Another program altogether (exec): cheaper to look up again than to search the cache that often.
+    if (changed.size() > kMaxChangedRanges) return results.clear();
+    for (const auto& [start, end] : changed) {
+        std::erase_if(results, [start = start, end = end](const auto& entry) { return entry.first > start && entry.first <= end; });
+    }
+}
+
+NativeLocation NativeSymbolizer::State::look_up(const AddressSpace::Place& place) {
+    const std::string& name = place.area->name;
+    // The last byte of the call is known to lie in the area; the address returned to need not.
+    const std::uint64_t return_offset = place.file_offset + 1;
+    NativeLocation location{.module = name};
+    BusGuard guard;
+    Module* module = module_of(*place.area);
+    if (std::optional<Module::Name> found = module != nullptr ? module->name_of_call(return_offset) : std::nullopt) {
+        location.resolved = true;
+        location.file = std::move(found->file);
+        location.line = found->line;
+        location.function = std::move(found->function);
+    }
+    if (location.file.empty()) location.file = place.area->file != AddressSpace::kNoFile ? base_name(name) : name;
+    if (location.function.empty()) location.function = fmt::format("{:#x}", return_offset);
+    return location;
+}
+
+NativeSymbolizer::NativeSymbolizer(int pid) : state_(std::make_unique<State>(pid)) {
+    // A process that is not there is not the constructor's failure: every address of it is unmapped, and refresh() says why.
+    static_cast<void>(refresh());
+}
+NativeSymbolizer::~NativeSymbolizer() = default;
+NativeSymbolizer::NativeSymbolizer(NativeSymbolizer&&) noexcept = default;
+NativeSymbolizer& NativeSymbolizer::operator=(NativeSymbolizer&&) noexcept = default;
+
+Result<void> NativeSymbolizer::refresh() {
+    Result<void> done = state_->space.refresh();
+    state_->forget_changed();
+    return done;
+}
+
+const NativeLocation& NativeSymbolizer::resolve(std::uint64_t return_address) {
+    State& state = *state_;
+    if (const auto known = state.results.find(return_address); known != state.results.end()) return known->second;
+    const AddressSpace::Place place = state.space.find(return_address - 1);
+    state.forget_changed();
+    if (place.area == nullptr) {
+        state.unmapped = {.file = "[unmapped]", .function = fmt::format("{:#x}", return_address), .module = "[unmapped]"};
+        return state.unmapped;
+    }
+    if (state.results.size() >= kMaxCachedResults) state.results.clear();
+    const NativeLocation& location = state.results.emplace(return_address, state.look_up(place)).first->second;
+    state.keep_within_limits();
+    return location;
+}
+
+void NativeSymbolizer::prepare(std::span<const std::uint64_t> return_addresses) {
+    std::vector<std::uint64_t> sorted(return_addresses.begin(), return_addresses.end());
+    std::sort(sorted.begin(), sorted.end());
+    for (const std::uint64_t address : sorted) resolve(address);
+}
+
+void NativeSymbolizer::release() {
+    state_->modules.clear();
+#ifdef __GLIBC__
+    // Freed in many small pieces, it would stay with the process otherwise.
+    ::malloc_trim(0);
+#endif
+}
+
+}  // namespace memtrace
