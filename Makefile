@@ -2,7 +2,7 @@
 MAKEFLAGS += --no-builtin-rules
 # Sanitized objects (SANITIZE=-fsanitize=address,undefined) do not mix with the others.
 SANITIZE ?=
-B       ?= build$(if $(SANITIZE),/sanitized)
+B       := build$(if $(SANITIZE),/sanitized)
 V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
 say      = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' $(1) $(2))
@@ -23,12 +23,12 @@ VERSION := 0.1.0
 
 CPPFLAGS := -Iuserspace -Ibpf -I$(B)/gen -I. -Itests -DMEMTRACE_VERSION='"$(VERSION)"' -D_GNU_SOURCE
 CXXFLAGS ?= -O2 -g
-CXXFLAGS += -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wno-missing-field-initializers -fno-omit-frame-pointer
+override CXXFLAGS += -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wno-missing-field-initializers -fno-omit-frame-pointer
 LDLIBS   := -lbpf -lZydis -ldw -lelf -lz -lfmt
 # Catch2 3 is a library; Catch2 2 is headers only.
 CATCH_LIBS := $(if $(wildcard /usr/include/catch2/catch_all.hpp /usr/local/include/catch2/catch_all.hpp),-lCatch2)
-CXXFLAGS += $(SANITIZE)
-LDFLAGS  += $(SANITIZE)
+override CXXFLAGS += $(SANITIZE)
+override LDFLAGS  += $(SANITIZE)
 
 LIB_SRC  := $(sort $(wildcard userspace/*/*.cpp))
 CLI_SRC  := $(sort $(wildcard cli/*.cpp))
@@ -47,9 +47,9 @@ BPF_HEADERS := $(wildcard bpf/*.h)
 SKELETONS  := $(B)/gen/memtrace.skel.h $(B)/gen/calibrate.skel.h
 
 # Says which package is missing before a compiler complains about a header.
-$(B)/.dependencies: scripts/install-deps
+$(B)/.dependencies $(B)/.test-dependencies: scripts/install-deps
 	@mkdir -p $(@D)
-	$(Q)scripts/install-deps --check
+	$(Q)scripts/install-deps --check $(if $(findstring test,$(@F)),--tests)
 	@touch $@
 
 define bpf_object
@@ -88,6 +88,7 @@ $(B)/unit-tests: $(call obj,$(UNIT_SRC)) $(B)/libmemtrace.a
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 .SECONDARY:
+.DELETE_ON_ERROR:
 
 install: all   ## Install program, man page and completion under DESTDIR/PREFIX (/usr/local)
 	$(Q)install -D -m 755 $(B)/memtrace-bpf $(DESTDIR)$(PREFIX)/bin/memtrace-bpf
@@ -105,6 +106,7 @@ demo:   ## Watch a bundled Python service leak: about 25 s, root or sudo
 
 -include tests/tests.mk
 TEST_PROGRAMS := unit-tests $(if $(E2E_SRC),e2e-tests)
+$(call obj,$(UNIT_SRC) $(E2E_SRC)): | $(B)/.test-dependencies
 RUN_TESTS := scripts/run-tests --build $(B)
 
 test:   ## Install what is missing, build, run every test; the last line is the sum
@@ -158,7 +160,7 @@ bench: all $(B)/bench   ## Measure what tracing costs, against the floor and a b
 # ---- the code itself --------------------------------------------------------------------------------------------------
 
 CXX_FILES := $(sort $(shell find userspace cli tests bench -name '*.cpp' -o -name '*.hpp'))
-SCRIPTS   := $(shell grep -lE '^\#!/bin/bash' scripts/* .ci/run) completions/memtrace-bpf.bash
+SCRIPTS   := $(shell grep -l '^.!/bin/bash' scripts/* .ci/run) completions/memtrace-bpf.bash
 tool       = @command -v $(1) >/dev/null || { echo "$(1) is missing: install the package $(2)" >&2; exit 1; }
 
 check: check-format check-layers check-scripts tidy-changed   ## Format, layers, scripts, clang-tidy on what changed

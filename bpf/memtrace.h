@@ -66,7 +66,7 @@ enum mt_loss {
 
 /* Open addressing in buckets of three cache lines: one of keys, two of blocks: 24 bytes a slot. */
 #define MT_BUCKET_SLOTS 8
-#define MT_BUCKET_CHOICES 8     /* buckets a key may be in */
+#define MT_BUCKET_CHOICES 12    /* buckets a key may be in: at 3/4 full none of a million keys misses them all */
 #define MT_BUCKET_GROUP 16      /* neighbouring buckets that serve neighbouring addresses */
 #define MT_KEY_FREE 0ULL
 #define MT_KEY_BUSY (~0ULL)     /* being written: not a block yet */

@@ -16,9 +16,9 @@
 namespace memtrace {
 namespace {
 
-constexpr std::uint64_t least_live_blocks = 1ULL << 20;
+constexpr std::uint64_t least_live_blocks = 1ULL << 21;
 constexpr std::uint64_t most_live_blocks = 1ULL << 26;
-constexpr std::uint64_t resident_bytes_per_block = 64;
+constexpr std::uint64_t resident_bytes_per_block = 256;
 constexpr std::uint64_t bytes_per_block = 32;
 constexpr std::uint32_t most_default_sites = 1U << 17;
 constexpr std::uint64_t most_default_stack_bytes = 128U << 20;

@@ -24,8 +24,8 @@ struct Capacities {
     std::uint32_t ring_bytes = 0;   ///< Rounded up to a power of two.
 };
 
-/// Defaults for a process with `rss_bytes` resident, on a machine with `available_bytes` free: a block for every 64 resident bytes,
-/// between 2^20 and 2^26 blocks and at most an eighth of what is available; 2^17 sites, fewer when their stacks would take over 128 MiB.
+/// Defaults for a process with `rss_bytes` resident, on a machine with `available_bytes` free: a block for every 256 resident bytes,
+/// between 2^21 and 2^26 blocks and at most an eighth of what is available; 2^17 sites, fewer when their stacks would take over 128 MiB.
 Capacities default_capacities(std::uint64_t rss_bytes, std::uint64_t available_bytes, std::uint32_t frames);
 
 /// Move-only. Everything it shows is live memory written by the kernel.

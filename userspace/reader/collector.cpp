@@ -65,15 +65,34 @@ Collector::~Collector() {
 }
 
 bool Collector::consume() {
-    session_.kernel().consume();
+    take_in();
     return std::exchange(exec_seen_, false);
+}
+
+void Collector::take_in() {
+    session_.kernel().consume();
+    name_pending();
+}
+
+// Together, so that each object file is opened once for all of them.
+void Collector::name_pending() {
+    if (pending_.empty()) return;
+    std::vector<std::uint64_t> addresses;
+    for (const std::uint32_t id : pending_) {
+        const std::span<const std::uint64_t> words = native_words(id);
+        addresses.insert(addresses.end(), words.begin(), words.end());
+    }
+    if (!addresses.empty()) native_.prepare(addresses);
+    for (const std::uint32_t id : pending_) name_site(id);
+    pending_.clear();
+    symbols_in_use_ = true;
 }
 
 void Collector::handle(std::span<const std::byte> record) {
     const auto* type = as<std::uint32_t>(record);
     if (!type) return;
     if (*type == MT_EVENT_SITE) {
-        if (const auto* event = as<mt_site_event>(record); event && event->site < sites_.size()) name_site(event->site);
+        if (const auto* event = as<mt_site_event>(record); event && event->site < sites_.size()) pending_.push_back(event->site);
     } else if (*type == MT_EVENT_CODE) {
         if (const auto* event = as<mt_code_event>(record)) handle_code(*event);
     } else if (*type == MT_EVENT_EXEC) {
@@ -109,16 +128,24 @@ FrameId Collector::native_frame(std::uint64_t address) {
     return interner_.frame(location.file, location.line, location.function, false);
 }
 
+// The counts come from shared memory: bounded by the record they count in.
+std::span<const std::uint64_t> Collector::python_words(std::uint32_t id) const {
+    const std::size_t frames = std::min<std::size_t>(session_.kernel().sites()[id].python_frames, session_.kernel().capacities().frames);
+    return session_.kernel().stack(id).first(frames * MT_PYTHON_FRAME_WORDS);
+}
+
+std::span<const std::uint64_t> Collector::native_words(std::uint32_t id) const {
+    const std::span<const std::uint64_t> words = session_.kernel().stack(id).subspan(python_words(id).size());
+    return words.first(std::min<std::size_t>(session_.kernel().sites()[id].native_frames, words.size()));
+}
+
 void Collector::name_site(std::uint32_t id) {
     NamedSite& named = sites_[id];
     if (named.named) return;
-    const mt_site& site = session_.kernel().sites()[id];
-    const std::span<const std::uint64_t> words = session_.kernel().stack(id);
-    const std::size_t python = std::min<std::size_t>(site.python_frames, session_.kernel().capacities().frames);
-    const std::size_t native = std::min<std::size_t>(site.native_frames, words.size() - python * MT_PYTHON_FRAME_WORDS);
-    for (std::size_t i = 0; i < python; ++i)
-        named.frames.push_back(python_frame(site.slot, words[i * MT_PYTHON_FRAME_WORDS], words[i * MT_PYTHON_FRAME_WORDS + 1]));
-    for (std::size_t i = 0; i < native; ++i) named.frames.push_back(native_frame(words[python * MT_PYTHON_FRAME_WORDS + i]));
+    const std::uint32_t slot = session_.kernel().sites()[id].slot;
+    const std::span<const std::uint64_t> python = python_words(id);
+    for (std::size_t i = 0; i < python.size(); i += MT_PYTHON_FRAME_WORDS) named.frames.push_back(python_frame(slot, python[i], python[i + 1]));
+    for (const std::uint64_t address : native_words(id)) named.frames.push_back(native_frame(address));
     if (named.frames.empty()) named.frames.push_back(interner_.frame("<unknown>", 0, "", true));
     named.named = true;
 }
@@ -147,7 +174,10 @@ void Collector::fill_process(Snapshot& snapshot) {
 }
 
 Snapshot Collector::snapshot() {
-    consume();
+    // Quiet since the last one: the object files' memory is better given back.
+    const bool was_in_use = std::exchange(symbols_in_use_, false);
+    take_in();
+    if (was_in_use && !symbols_in_use_) native_.release();
     Snapshot result;
     const KernelSide& kernel = session_.kernel();
     const std::uint32_t slot = session_.kernel().process().slot;

@@ -34,7 +34,11 @@ private:
     };
     void handle(std::span<const std::byte> record);
     void handle_code(const mt_code_event& event);
+    void take_in();
+    void name_pending();
     void name_site(std::uint32_t id);
+    [[nodiscard]] std::span<const std::uint64_t> python_words(std::uint32_t id) const;
+    [[nodiscard]] std::span<const std::uint64_t> native_words(std::uint32_t id) const;
     FrameId python_frame(std::uint32_t slot, std::uint64_t code, std::uint64_t position);
     FrameId native_frame(std::uint64_t address);
     void look_at_process();
@@ -46,6 +50,8 @@ private:
     Snapshot names_;              ///< Owns the strings and frames that snapshots start from.
     Interner interner_;
     std::vector<NamedSite> sites_;
+    std::vector<std::uint32_t> pending_;  ///< New sites of this reading, to be named together.
+    bool symbols_in_use_ = false;
     Process last_process_;        ///< What /proc said while the target lived.
     std::uint64_t unresolved_ = 0;
     bool exec_seen_ = false;

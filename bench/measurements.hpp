@@ -1,0 +1,21 @@
+// One function a group of claims; each appends its figures or says why it could not measure.
+#pragma once
+
+#include <vector>
+
+#include "figures.hpp"
+#include "loader/calibrate.hpp"
+#include "util/result.hpp"
+
+namespace memtrace::bench {
+
+/// malloc + free: the tracer, its floor and memleak's design in turn, several rounds, the best of each.
+Result<void> measure_pairs(const Calibration& calibration, std::vector<Figure>& figures);
+/// Object churn in /usr/bin/python3.11 and in tracemalloc.
+Result<void> measure_python(const Calibration& calibration, std::vector<Figure>& figures);
+/// Many sites and blocks: memory per block, reading counters, writing a snapshot.
+Result<void> measure_tables(const Calibration& calibration, std::vector<Figure>& figures);
+/// The program itself beside a busy target, one refresh a second.
+Result<void> measure_tracer(std::vector<Figure>& figures);
+
+}  // namespace memtrace::bench
