@@ -21,6 +21,21 @@
     HOOK(mmap64,         MT_DOMAIN_MMAP,   MT_SHAPE_MAP)           \
     HOOK(mremap,         MT_DOMAIN_MMAP,   MT_SHAPE_REMAP)
 
+/* Functions that only pass a request on to malloc: the line that matters is their caller's. Not probed (a return probe on
+ * operator new would break the unwinding of bad_alloc): known by where malloc returns to in them. */
+#define MT_WRAPPERS(WRAPPER)                                     \
+    WRAPPER("_Znwm")                /* operator new(size) */      \
+    WRAPPER("_Znam")                /* operator new[](size) */    \
+    WRAPPER("_ZnwmRKSt9nothrow_t")                                \
+    WRAPPER("_ZnamRKSt9nothrow_t")                                \
+    WRAPPER("_ZnwmSt11align_val_t")                               \
+    WRAPPER("_ZnamSt11align_val_t")                               \
+    WRAPPER("_ZnwmSt11align_val_tRKSt9nothrow_t")                 \
+    WRAPPER("_ZnamSt11align_val_tRKSt9nothrow_t")                 \
+    WRAPPER("strdup")                                             \
+    WRAPPER("strndup")                                            \
+    WRAPPER("wcsdup")
+
 /* The four functions of one CPython allocator table (PyMemAllocatorEx), in the table's order; the first argument is ctx. */
 #define MT_PYTHON_FUNCTIONS(FUNCTION)      \
     FUNCTION(malloc,  MT_SHAPE_ALLOC)       \

@@ -149,12 +149,22 @@ struct mt_python {
 };
 #define MT_FRAME_SPAN 64
 
+/* A place in a wrapper (hooks.h) that a hooked function returns to. */
+#define MT_MAX_WRAPPER_CALLS 32
+struct mt_wrapper_call {
+    __u64 return_address;
+    __u64 caller_at;            /* bytes from the stack pointer there up to where the wrapper's own return address stands */
+};
+#define MT_WRAPPER_DEPTH 3      /* wrappers that call wrappers: operator new[](nothrow) -> operator new(nothrow) -> operator new */
+
 struct mt_process {
     __u32 slot;                 /* in keys of the live table and in sites; a new one after exec */
     __u32 ended;                /* the image is gone (exec): nothing is counted any more */
     struct mt_usage total;
     struct mt_usage domains[MT_DOMAIN_COUNT];
     struct mt_python python;
+    __u64 wrapper_calls_known;
+    struct mt_wrapper_call wrapper_calls[MT_MAX_WRAPPER_CALLS];
 };
 
 /* ---- what a probe carries ------------------------------------------------------------------------------------------ */

@@ -8,9 +8,43 @@
 /* Frames hidden one above the other: a hidden frame calls nothing but the allocator and finalizers run by it. */
 #define MAX_HIDDEN_FRAMES 4
 
-/* Return addresses of the native callers, by frame pointers; the first is right without them too. Called at the return
- * of the hooked function, so the first is where it returns to. */
-static __always_inline void native_walk(struct pt_regs *ctx, struct thread *t)
+/* Where the wrapper that `address` lies in was called from, and *sp there; 0 when it is no wrapper's. */
+static __always_inline __u64 wrapper_caller(const struct mt_process *process, __u64 address, __u64 *sp)
+{
+    for (__u32 i = 0; i < MT_MAX_WRAPPER_CALLS; i++) {
+        const struct mt_wrapper_call *call = &process->wrapper_calls[i];
+
+        if (i >= process->wrapper_calls_known)
+            return 0;
+        if (call->return_address != address)
+            continue;
+        *sp += call->caller_at;
+        address = read_word(*sp);
+        *sp += sizeof(__u64);
+        return address;
+    }
+    return 0;
+}
+
+/* The line that asked: where the hooked function returns to or, from a wrapper, where that returns to. */
+__noinline __u64 native_caller(const struct mt_process *process, __u64 address, __u64 sp)
+{
+    if (!process)
+        return address;
+    for (int i = 0; i < MT_WRAPPER_DEPTH; i++) {
+        __u64 caller = wrapper_caller(process, address, &sp);
+
+        if (!caller)
+            break;
+        address = caller;
+    }
+    return address;
+}
+
+/* Return addresses of the native callers, by frame pointers; the first is right without them too. Called at the return of the
+ * hooked function. Wrappers keep no frame pointers, so the kernel's walk, which begins in them, goes on above their caller:
+ * its first entry makes room for the caller. */
+static __always_inline void native_walk(struct pt_regs *ctx, const struct mt_process *process, struct thread *t)
 {
     __u32 first = t->python_frames * MT_PYTHON_FRAME_WORDS;
     long bytes;
@@ -19,16 +53,14 @@ static __always_inline void native_walk(struct pt_regs *ctx, struct thread *t)
         first = 0; /* verifier: the count lies in memory; it is never above frame_limit */
     t->native_frames = 1;
     t->native_total = 1;
-    t->words[first] = PT_REGS_IP(ctx);
-    if (frame_limit == 1)
-        return;
-    bytes = bpf_get_stack(ctx, &t->words[first], (frame_limit + 1) * sizeof(__u64), BPF_F_USER_STACK);
-    if (bytes >= (long)sizeof(__u64)) {
-        t->native_total = bytes / sizeof(__u64);
-        t->native_frames = t->native_total > frame_limit ? frame_limit : t->native_total;
+    if (frame_limit > 1) {
+        bytes = bpf_get_stack(ctx, &t->words[first], (frame_limit + 1) * sizeof(__u64), BPF_F_USER_STACK);
+        if (bytes >= (long)sizeof(__u64)) {
+            t->native_total = bytes / sizeof(__u64);
+            t->native_frames = t->native_total > frame_limit ? frame_limit : t->native_total;
+        }
     }
-    /* The kernel gives up without any frame when user memory is not there: the caller is known all the same. */
-    t->words[first] = PT_REGS_IP(ctx);
+    t->words[first] = native_caller(process, PT_REGS_IP(ctx), PT_REGS_SP(ctx));
 }
 
 /* Fills a slot of the site table that we own: its stack record, its news. */
@@ -129,7 +161,7 @@ static __always_inline __u32 site_of_caller(struct pt_regs *ctx, struct mt_proce
         if (frame)
             python_walk(t, &process->python, frame);
         if (native || t->python_frames == 0)
-            native_walk(ctx, t);
+            native_walk(ctx, process, t);
         id = site_find(process, t, domain);
         if (id == SITE_NONE)
             return SITE_NONE;

@@ -10,6 +10,23 @@
 namespace memtrace::cli {
 namespace {
 
+// One usage text for the three ways to call us; CLI11's own knows only one.
+class Usage : public CLI::Formatter {
+public:
+    std::string make_usage(const CLI::App* app, std::string name) const override {
+        if (app->get_parent()) return CLI::Formatter::make_usage(app, std::move(name));
+        return "\nUsage: memtrace-bpf -p PID [OPTIONS]               trace a running process\n"
+               "       memtrace-bpf [OPTIONS] -- COMMAND ARGS...   run a program and trace it\n"
+               "       memtrace-bpf SUBCOMMAND ...                 see below\n";
+    }
+};
+
+// A range that is enforced but does not clutter the help.
+template <typename T>
+CLI::Validator between(T least, T most) {
+    return CLI::Range(least, most).description("");
+}
+
 constexpr const char* examples = R"(
 Examples:
   sudo memtrace-bpf -p 4242                         top of the lines that hold memory, every 5 s
@@ -21,18 +38,18 @@ Examples:
 Sizes are binary (1 KiB = 1024 B). Blocks older than the trace are not known; their frees are counted as untracked.)";
 
 void add_trace_options(CLI::App& app, TraceOptions& trace) {
-    app.add_option("-p,--pid", trace.pid, "Process to trace")->check(CLI::PositiveNumber)->type_name("PID");
-    app.add_option("-i,--interval", trace.interval_s, "Seconds between two displays")->check(CLI::Range(0.05, 86400.0))->capture_default_str()->type_name("SECONDS");
-    app.add_option("-n,--rows", trace.rows, "Rows of the display")->check(CLI::Range(1U, 100000U))->capture_default_str()->type_name("ROWS");
-    app.add_option("--duration", trace.duration_s, "End after this time (default: Ctrl-C or the target's end)")->check(CLI::Range(0.0, 1e9))->type_name("SECONDS");
+    app.add_option("-p,--pid", trace.pid, "Process to trace")->check(between(1, INT32_MAX))->type_name("PID");
+    app.add_option("-i,--interval", trace.interval_s, "Seconds between two displays")->check(between(0.05, 86400.0))->capture_default_str()->type_name("SECONDS");
+    app.add_option("-n,--rows", trace.rows, "Rows of the display")->check(between(1U, 100000U))->capture_default_str()->type_name("ROWS");
+    app.add_option("--duration", trace.duration_s, "End after this time (default: Ctrl-C or the target's end)")->check(between(0.0, 1e9))->type_name("SECONDS");
     app.add_option("-o,--output", trace.output, "Write a snapshot to FILE at the end")->type_name("FILE");
-    app.add_option("--snapshot-every", trace.snapshot_every_s, "Write a snapshot periodically")->check(CLI::Range(0.05, 1e9))->type_name("SECONDS");
+    app.add_option("--snapshot-every", trace.snapshot_every_s, "Write a snapshot periodically")->check(between(0.05, 1e9))->type_name("SECONDS");
     app.add_option("--snapshot-template", trace.snapshot_template, "Its file name; $pid, $timestamp, $counter are replaced")->capture_default_str()->type_name("NAME");
-    app.add_option("--frames", trace.frames, "Stack frames kept of each kind (Python, native)")->check(CLI::Range(1, MT_MAX_FRAMES))->capture_default_str()->type_name("N");
+    app.add_option("--frames", trace.frames, "Stack frames kept of each kind (Python, native)")->check(between(1, MT_MAX_FRAMES))->capture_default_str()->type_name("N");
     app.add_option("--live-blocks", trace.live_blocks, "Room for this many live blocks, 32 bytes of kernel memory each (default: by the target's size)")
-        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 32))->type_name("N");
-    app.add_option("--sites", trace.sites, "Room for this many distinct stacks (default: 131072, fewer with many frames)")->check(CLI::Range(1U, 1U << 26))->type_name("N");
-    app.add_flag("!--no-redirect", trace.redirect, "Write nothing into the target: CPython's inlined allocations stay unseen");
+        ->check(between(std::uint64_t{1}, std::uint64_t{1} << 32))->type_name("N");
+    app.add_option("--sites", trace.sites, "Room for this many distinct stacks (default: 131072, fewer with many frames)")->check(between(1U, 1U << 26))->type_name("N");
+    app.add_flag_callback("--no-redirect", [&trace] { trace.redirect = false; }, "Write nothing into the target: CPython's inlined allocations stay unseen");
 }
 
 }  // namespace
@@ -49,10 +66,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     const bool has_command = separator != argv + argc;
     if (has_command) trace.command.assign(separator + 1, argv + argc);
 
-    CLI::App app{"Shows which lines of a running Python or C/C++ program hold its memory, from outside:\n"
-                 "  memtrace-bpf -p PID [OPTIONS]\n  memtrace-bpf [OPTIONS] -- COMMAND ARGS...",
-                 "memtrace-bpf"};
-    app.footer(examples);
+    CLI::App app{"Shows which lines of a running Python or C/C++ program hold its memory, from outside.", "memtrace-bpf"};
+    app.formatter(std::make_shared<Usage>());
     app.set_version_flag("--version", "memtrace-bpf " MEMTRACE_VERSION);
     app.require_subcommand(0, 1);
     add_trace_options(app, trace);
@@ -65,10 +80,12 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     diff_command->add_option("NEW", diff.after, "Later snapshot")->required();
     diff_command->add_option("-n,--rows", diff.rows, "Only the first ROWS lines (default: all)")->type_name("ROWS");
     CLI::App* probes_command = app.add_subcommand("probes", "Where probes stand in a process, what a hit costs, how often they are hit");
-    probes_command->add_option("-p,--pid", probes.pid, "Process")->required()->check(CLI::PositiveNumber)->type_name("PID");
-    probes_command->add_option("--seconds", probes.seconds, "Count hits for this long; 0: only plan, touch nothing")->check(CLI::Range(0.0, 3600.0))->capture_default_str()->type_name("SECONDS");
-    probes_command->add_flag("!--no-redirect", probes.redirect, "As when tracing");
+    probes_command->add_option("-p,--pid", probes.pid, "Process")->required()->check(between(1, INT32_MAX))->type_name("PID");
+    probes_command->add_option("--seconds", probes.seconds, "Count hits for this long; 0: only plan, touch nothing")->check(between(0.0, 3600.0))->capture_default_str()->type_name("SECONDS");
+    probes_command->add_flag_callback("--no-redirect", [&probes] { probes.redirect = false; }, "As when tracing");
     CLI::App* doctor_command = app.add_subcommand("doctor", "What this kernel and user can do, and what that limits");
+
+    app.footer(examples);  // after the subcommands, which would inherit it
 
     try {
         app.parse(static_cast<int>(separator - argv), argv);

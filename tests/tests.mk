@@ -39,3 +39,16 @@ $(B)/e2e-tests: $(call obj,$(E2E_SRC)) $(B)/libmemtrace.a
 
 workloads: $(WORKLOADS)
 .PHONY: workloads
+
+# The commands' parts are tested too, without their main. The library stands behind them once more, since the linker reads from
+# left to right.
+UNIT_EXTRA := $(call obj,$(filter-out cli/main.cpp,$(CLI_SRC)))
+$(B)/unit-tests: $(UNIT_EXTRA)
+$(B)/unit-tests: LDLIBS := $(B)/libmemtrace.a $(LDLIBS)
+
+# The kernel's side through the library: its tables are looked into, which no command shows.
+KERNEL_SRC := $(sort $(filter-out tests/kernel/verify.cpp,$(wildcard tests/kernel/*.cpp)) $(wildcard tests/support/*.cpp))
+$(call obj,$(KERNEL_SRC)): | $(B)/.test-dependencies
+$(B)/kernel-tests: $(call obj,$(KERNEL_SRC)) $(B)/libmemtrace.a
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) $^ $(LDLIBS) $(CATCH_LIBS) -o $@

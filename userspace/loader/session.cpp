@@ -40,6 +40,7 @@ Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const
         if (!skipped.empty()) return std::move(done).error().in("pid " + std::to_string(target.pid()) + " (" + skipped.front() + ")");
         return std::move(done).error().in("pid " + std::to_string(target.pid()));
     }
+    plan_wrappers(modules, plan);
     if (Result<void> done = plan_python(target, modules, costs, {redirect}, plan); !done) return std::move(done).error();
     return plan;
 }
@@ -75,6 +76,10 @@ Result<void> Session::update(Loading loading) {
     plan_.redirects = std::move(fresh->redirects);
     plan_.python = fresh->python;
     kernel_.process().python = plan_.python;
+    plan_.wrapper_calls = std::move(fresh->wrapper_calls);
+    kernel_.process().wrapper_calls_known = 0;
+    std::copy(plan_.wrapper_calls.begin(), plan_.wrapper_calls.end(), kernel_.process().wrapper_calls);
+    kernel_.process().wrapper_calls_known = plan_.wrapper_calls.size();
     if (Result<void> done = attach_new(first_new); !done) return done;
     return loading == Loading::complete ? write_redirects(plan_.redirects) : Result<void>();
 }

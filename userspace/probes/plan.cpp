@@ -80,6 +80,23 @@ ProbeRequest request_for(const Module& module, std::uint64_t entry, mt_shape sha
     return request;
 }
 
+void plan_wrappers(const std::vector<Module>& modules, Plan& plan) {
+    static constexpr const char* wrappers[] = {
+#define WRAPPER(symbol) symbol,
+        MT_WRAPPERS(WRAPPER)
+#undef WRAPPER
+    };
+    for (const Module& module : modules) {
+        for (const char* wrapper : wrappers) {
+            const std::optional<ElfSymbol> symbol = module.image.find_symbol(wrapper);
+            if (!symbol) continue;
+            const auto bounds = module.image.function_bounds(symbol->address);
+            for (const CallSite& call : calls_of(module.image, symbol->address, bounds ? bounds->second : symbol->address + symbol->size))
+                if (plan.wrapper_calls.size() < MT_MAX_WRAPPER_CALLS) plan.wrapper_calls.push_back({call.return_address + module.bias, call.caller_at});
+        }
+    }
+}
+
 void add_probe(Plan& plan, const Module& module, PlannedProbe probe, std::uint64_t entry) {
     probe.file = module.path;
     probe.attach_path = module.attach_path;

@@ -37,6 +37,7 @@ struct PlannedRedirect {
 struct Plan {
     std::vector<PlannedProbe> probes;       ///< Releases first: attached in this order, nothing counted is ever freed unseen.
     std::vector<PlannedRedirect> redirects;
+    std::vector<mt_wrapper_call> wrapper_calls;  ///< Addresses in the target.
     mt_python python{};                     ///< .present = 0 without an interpreter we know.
     std::vector<std::string> notes;         ///< What will not be seen, and what was found unusual.
 };
@@ -46,6 +47,9 @@ const char* domain_name(unsigned domain);
 
 /// Adds the C library's hooks. Error when no module defines an allocator.
 Result<void> plan_libc(const std::vector<Module>& modules, const ProbeCosts& costs, Plan& plan);
+
+/// Adds the calls in functions that only pass requests on (MT_WRAPPERS).
+void plan_wrappers(const std::vector<Module>& modules, Plan& plan);
 
 /// Adds a probe unless one stands there already (aliases). `hook` names the function at link-time address `entry`.
 void add_probe(Plan& plan, const Module& module, PlannedProbe probe, std::uint64_t entry);

@@ -67,6 +67,16 @@ struct Redirect {
 /// Equivalent addresses, cheapest probe first; empty when there is none. Each `target` differs from `entry`.
 std::vector<Redirect> plan_redirects(const ElfImage& image, const ProbeRequest& request, const ProbeCosts& costs);
 
+/// A call in a function, as its callee sees it when it returns.
+struct CallSite {
+    std::uint64_t return_address = 0;
+    std::uint64_t caller_at = 0;  ///< Bytes from the stack pointer there up to where the function's own return address stands.
+    bool operator==(const CallSite&) const = default;
+};
+
+/// The calls on the straight line from `entry` to the first return or jump away, as far as the stack pointer is known.
+std::vector<CallSite> calls_of(const ElfImage& image, std::uint64_t entry, std::uint64_t end);
+
 /// Whether code of the image compares something with `function`'s address: the guard of a speculatively inlined copy. The address
 /// is an immediate of the comparison (non-PIE files) or was loaded rip-relatively a few instructions before it.
 bool compared_in_code(const ElfImage& image, std::uint64_t function);

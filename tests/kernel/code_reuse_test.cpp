@@ -1,0 +1,172 @@
+// Code objects that die and hand their address on: every block keeps the name of the code that allocated it.
+#include <map>
+#include <sstream>
+
+#include "kernel/harness.hpp"
+#include "support/catch.hpp"
+#include "support/leftovers.hpp"
+#include "support/python.hpp"
+#include "support/tracer.hpp"
+
+using namespace memtrace;
+using namespace memtrace::test;
+
+namespace {
+
+// Thousands of functions, each from a file of its own, each dead before the next is compiled. The list is made before, so that
+// all that stays alive of a function is what it was asked to keep.
+constexpr const char* short_lived = R"(
+import sys
+FUNCTIONS = 3000
+kept = [None] * (FUNCTIONS * 8)
+truth, addresses, at = [], set(), 0
+def one(i, at):
+    names = {}
+    count = i % 7 + 1
+    source = "def f%d(kept, at, count):\n" % i + "\n" * (i % 5) + "    for k in range(count):\n        kept[at + k] = bytes(600)\n"
+    exec(compile(source, "/made/up/%d.py" % i, "exec"), names)
+    function = names["f%d" % i]
+    addresses.add(id(function.__code__))
+    function(kept, at, count)
+    return count
+print("ready", flush=True)
+sys.stdin.readline()
+for i in range(FUNCTIONS):
+    count = one(i, at)
+    truth.append((i, i % 5 + 3, count))
+    at += count
+for i, line, count in truth:
+    print("FILE /made/up/%d.py %d f%d %d" % (i, line, i, count))
+print("addresses", len(addresses))
+print("done", flush=True)
+sys.stdin.readline()
+)";
+
+// A function whose only allocations happen before it begins to run for the program (its cells) and that dies; then one at the same
+// address, which allocates at the same distance from its beginning, in plain sight.
+constexpr const char* hidden_then_seen = R"(
+import sys
+ROUNDS = 200
+kept = [None] * ROUNDS
+def make(source, name):
+    names = {}
+    exec(compile(source, name, "exec"), names)
+    return names["f"]
+def cells(early):
+    return make("def f(early):\n    if early: return\n    a = 1\n    b = 2\n    return lambda: (a, b)\n", "/made/up/cells.py")
+def plain():
+    return make("def f():\n    return []\n" + "    return ((((1,2),3),4),5)\n", "/made/up/plain.py")
+print("ready", flush=True)
+sys.stdin.readline()
+shared = 0
+for i in range(ROUNDS):
+    function = cells(True)
+    function(True)
+    old = id(function.__code__)
+    del function
+    held = []
+    for _ in range(50):
+        function = plain()
+        if id(function.__code__) == old:
+            break
+        held.append(function)
+    shared += id(function.__code__) == old
+    kept[i] = function()
+print("shared", shared)
+print("FILE /made/up/plain.py 2 f", ROUNDS)
+print("done", flush=True)
+sys.stdin.readline()
+)";
+
+struct Place {
+    std::string file;
+    std::uint32_t line = 0;
+    std::string function;
+    auto operator<=>(const Place&) const = default;
+};
+
+std::map<Place, std::uint64_t> truth_of(const std::string& output) {
+    std::map<Place, std::uint64_t> truth;
+    std::istringstream text(output);
+    for (std::string line; std::getline(text, line);) {
+        std::istringstream words(line);
+        std::string kind;
+        Place place;
+        std::uint64_t count = 0;
+        if (words >> kind >> place.file >> place.line >> place.function >> count && kind == "FILE") truth[place] = count;
+    }
+    return truth;
+}
+
+std::map<Place, std::uint64_t> live_places(const Snapshot& snapshot, const std::string& folder) {
+    std::map<Place, std::uint64_t> live;
+    for (const Site& site : snapshot.sites) {
+        const Frame& frame = snapshot.frame(site.frames.front());
+        if (!snapshot.text(frame.file).starts_with(folder) || site.counters.live_blocks() == 0) continue;
+        live[{snapshot.text(frame.file), frame.line, snapshot.text(frame.function)}] += site.counters.live_blocks();
+    }
+    return live;
+}
+
+std::string word_after(const std::string& output, const std::string& word) {
+    const std::size_t at = output.find(word + " ");
+    REQUIRE(at != std::string::npos);
+    return output.substr(at + word.size() + 1, output.find('\n', at) - at - word.size() - 1);
+}
+
+struct Run {
+    std::string output;
+    Snapshot snapshot;
+};
+
+Run trace_script(const Interpreter& interpreter, const std::string& script) {
+    const TemporaryFolder folder;
+    write_text(folder.file("script.py"), script);
+    Child child({interpreter.path, "-P", folder.file("script.py")});
+    child.wait_line("ready");
+    Trace trace(child);
+    child.send_line("go");
+    trace.wait_line(child, "done");
+    Snapshot snapshot = trace.stop();
+    REQUIRE(lost(snapshot) == "");
+    REQUIRE(loss(snapshot, MT_EVENTS_DROPPED) == 0);
+    return {child.output(), std::move(snapshot)};
+}
+
+void check_names(const Interpreter& interpreter, const std::string& script, const std::string& folder) {
+    const Run run = trace_script(interpreter, script);
+    const auto truth = truth_of(run.output);
+    auto seen = live_places(run.snapshot, folder);
+    std::string wrong;
+    for (const auto& [place, count] : truth) {
+        if (seen[place] == count) continue;
+        wrong += place.file + ":" + std::to_string(place.line) + " " + place.function + ": " + std::to_string(count) + " kept, " +
+                 std::to_string(seen[place]) + " seen\n";
+    }
+    for (const auto& [place, count] : seen)
+        if (!truth.contains(place)) wrong += place.file + ":" + std::to_string(place.line) + " " + place.function + ": none kept, " + std::to_string(count) + " seen\n";
+    CHECK(wrong.substr(0, 2000) == "");
+}
+
+void check_short_lived(const Interpreter& interpreter) {
+    check_names(interpreter, short_lived, "/made/up/");
+    const Run run = trace_script(interpreter, short_lived);
+    REQUIRE(std::stoul(word_after(run.output, "addresses")) < 1000);  // or the rule was not put to the test
+}
+
+}  // namespace
+
+RULE("thousands of functions that died at the same few addresses each keep their own file, line and name (static Python)") {
+    check_short_lived(static_python());
+}
+
+RULE("thousands of functions that died at the same few addresses each keep their own file, line and name (shared Python)") {
+    check_short_lived(shared_python());
+}
+
+RULE("a dead function whose frame was never visible does not hide the next one at its address") {
+    const Interpreter interpreter = static_python();
+    check_names(interpreter, hidden_then_seen, "/made/up/");
+    const Run run = trace_script(interpreter, hidden_then_seen);
+    REQUIRE(std::stoul(word_after(run.output, "shared")) > 100);
+}
