@@ -106,6 +106,9 @@ RULE("operator new, arrays and containers add up to what the program holds") {
     REQUIRE(inconsistencies(traced.snapshot) == "");
 }
 
+RULE("operator new in all its forms and strdup belong to the line that called them") { require_exact("ledger_wrappers"); }
+RULE("they do with whole stacks, too") { require_exact("ledger_wrappers", {"--frames", "16"}); }
+
 RULE("with --frames 16 a stack holds its sixteen newest frames, says that it was deeper, and is counted as truncated") {
     const Traced traced = trace_attached("deep_stack", {"--frames", "16"});
     require_equal(traced);

@@ -1,4 +1,4 @@
-// C++: new, new[], containers and strings, given back in part. operator new's caller is the C++ library, so only the total is known.
+// C++: new, new[], containers and strings, given back in part. Containers ask from lines of the library's headers, so only the total is known.
 #include <list>
 #include <new>
 #include <string>

@@ -255,3 +255,11 @@ RULE("a function's address counts as compared by a comparison soon behind its lo
     CHECK_FALSE(compared_in_code(program().code(0x40, "48 c7 c0 00 10 40 00 c3", "g").image(), base));
     CHECK_FALSE(compared_in_code(program().code(0x40, "48 3d 00 10 40 00 c3", "g").position_independent().image(), base));
 }
+
+RULE("the calls of a function are known by where they return to and how deep the stack is there") {
+    // push rbx; sub rsp, 0x18; call far away; test rax, rax; je behind; call again; add rsp, 0x18; pop rbx; ret; call unreached
+    const ElfImage image = function("53 48 83 ec 18 e8 00 01 00 00 48 85 c0 74 05 e8 00 01 00 00 48 83 c4 18 5b c3 e8 00 01 00 00").code(0x300, "c3").image();
+    CHECK(calls_of(image, base, base + 31) == std::vector<CallSite>{{base + 10, 32}, {base + 20, 32}});
+    const ElfImage aligned = function("48 83 e4 f0 e8 00 01 00 00 c3").code(0x300, "c3").image();  // and rsp, -16: depth unknown
+    CHECK(calls_of(aligned, base, base + 10).empty());
+}
