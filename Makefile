@@ -105,7 +105,7 @@ demo:   ## Watch a bundled Python service leak: about 25 s, root or sudo
 # ---- tests ------------------------------------------------------------------------------------------------------------
 
 -include tests/tests.mk
-TEST_PROGRAMS := unit-tests $(if $(E2E_SRC),e2e-tests)
+TEST_PROGRAMS := unit-tests $(if $(KERNEL_SRC),kernel-tests) $(if $(E2E_SRC),e2e-tests)
 $(call obj,$(UNIT_SRC) $(E2E_SRC)): | $(B)/.test-dependencies
 RUN_TESTS := scripts/run-tests --build $(B)
 
@@ -116,9 +116,11 @@ test:   ## Install what is missing, build, run every test; the last line is the 
 test-programs: all $(addprefix $(B)/,$(TEST_PROGRAMS)) $(WORKLOADS)
 test-unit: $(B)/unit-tests   ## The tests that need no root
 	@$(RUN_TESTS) unit-tests
+test-kernel: $(B)/kernel-tests $(WORKLOADS)   ## The tests that look into the kernel's tables: root or sudo
+	@$(RUN_TESTS) kernel-tests
 test-e2e: all $(B)/e2e-tests $(WORKLOADS)   ## The tests that trace real programs: root or sudo
 	@$(RUN_TESTS) e2e-tests
-.PHONY: test test-programs test-unit test-e2e
+.PHONY: test test-programs test-unit test-kernel test-e2e
 
 # Every program as it may be configured, compiled by every clang there is.
 VERIFY_CLANGS := $(sort $(foreach version,$(VERSIONS),$(notdir $(shell command -v clang$(version) 2>/dev/null))))
@@ -176,7 +178,8 @@ check-scripts:
 
 # Ten to twenty seconds a file: `check` looks only at what is not committed.
 TIDY = $(CLANG_TIDY) --quiet $(1) -- $(CPPFLAGS) -std=c++20
-TIDY_CHANGED = $(filter userspace/%.cpp cli/%.cpp bench/%.cpp tests/%.cpp,$(shell git diff --name-only --diff-filter=d HEAD -- 2>/dev/null; git ls-files --others --exclude-standard 2>/dev/null))
+CHANGED = $(shell { git diff --name-only --diff-filter=d HEAD --; git ls-files --others --exclude-standard; } 2>/dev/null)
+TIDY_CHANGED = $(filter userspace/%.cpp cli/%.cpp bench/%.cpp tests/%.cpp,$(CHANGED))
 tidy: $(addprefix tidy/,$(filter %.cpp,$(filter-out tests/workloads/%,$(CXX_FILES))))   ## clang-tidy on every file (slow; use -j)
 tidy-changed: $(SKELETONS)   ## clang-tidy on files that differ from the last commit
 	@git rev-parse -q --verify HEAD >/dev/null || echo "tidy-changed: SKIPPED: there is no commit to compare with"

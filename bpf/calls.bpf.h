@@ -6,6 +6,8 @@
 #include "stacks.bpf.h"
 
 #define MAP_FAILED_RESULT (~0ULL)
+/* Hooked calls and mappings inside one hooked call: allocators that hand requests on to others need a handful. */
+#define MAX_INNER_CALLS 32
 
 struct arguments {
     __u64 a, b, c;
@@ -117,22 +119,39 @@ static __always_inline bool mapping_take(struct mt_process *process, __u64 addre
     return true;
 }
 
-/* A call that never returned to us: its old block, if any, is gone with it. */
+/* A call that never returned to us: its old block, if any, is gone with it. What was taken for calls inside it was not counted
+ * either. */
 static __always_inline void call_abandon(struct mt_process *process, struct call *call)
 {
-    count_loss(MT_LOST_RETURN);
+    __sync_fetch_and_add(&losses[MT_LOST_RETURN], 1 + call->inner_calls);
     if (call->old_address)
         block_freed(process, &call->old);
     call->stack_pointer = 0;
 }
 
 /* Whether a call of `probe` at `sp` happens inside the call in progress. A tail call arrives with the same stack pointer;
- * the same function there again, or anything above, means that the call in progress has ended unseen. */
+ * the same function there again, or anything above, means that the call in progress has ended unseen. So do too many calls:
+ * after a longjmp to a shallower frame all that follows looks like an inner call. */
 static __always_inline bool call_is_inner(const struct call *call, __u64 sp, __u32 probe)
 {
+    if (call->inner_calls >= MAX_INNER_CALLS)
+        return false;
     if (sp < call->stack_pointer)
         return true;
     return sp == call->stack_pointer && probe != call->probe && !call->inner_returned;
+}
+
+/* Whether a mapping is made inside a hooked allocation. One left by longjmp ends here, as in call_is_inner(). */
+static __always_inline bool mapping_is_inner(struct mt_process *process, struct call *heap, __u64 sp)
+{
+    if (sp >= heap->stack_pointer)
+        return false;
+    if (heap->inner_calls >= MAX_INNER_CALLS) {
+        call_abandon(process, heap);
+        return false;
+    }
+    heap->inner_calls++;
+    return true;
 }
 
 static __always_inline void call_enter(struct pt_regs *ctx, __u64 cookie)
@@ -151,17 +170,20 @@ static __always_inline void call_enter(struct pt_regs *ctx, __u64 cookie)
         return;
     call = &t->calls[shape_is_mapping(shape) ? CALL_MAPPING : CALL_HEAP];
     if (call->stack_pointer) {
-        if (call_is_inner(call, sp, probe))
+        if (call_is_inner(call, sp, probe)) {
+            call->inner_calls++;
             return;
+        }
         call_abandon(process, call);
     }
     call->stack_pointer = sp;
     call->probe = probe;
     call->shape = shape;
     call->inner_returned = 0;
+    call->inner_calls = 0;
     call->old_address = 0;
     call->old_unknown = 0;
-    call->contained = shape_is_mapping(shape) && sp < t->calls[CALL_HEAP].stack_pointer;
+    call->contained = shape_is_mapping(shape) && mapping_is_inner(process, &t->calls[CALL_HEAP], sp);
     switch (shape) {
     case MT_SHAPE_ALLOC:
         call->size_bytes = args.a;

@@ -98,6 +98,7 @@ struct call {
     __u8 contained;             /* a mapping made inside an allocator */
     __u8 old_unknown;           /* realloc, mremap: given a block we never saw */
     __u8 inner_returned;       /* a tail-called function returned with our stack pointer: our return must come next */
+    __u32 inner_calls;          /* taken to happen inside this one, and so not counted */
 };
 
 enum { CALL_HEAP, CALL_MAPPING, CALL_COUNT }; /* mappings are made inside heap calls: both are in progress then */

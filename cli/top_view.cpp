@@ -120,18 +120,35 @@ private:
         return std::max(0.0, now_.tracing_cost * seconds - before_->tracing_cost * earlier) / std::max(1e-3, seconds - earlier);
     }
 
+    // Every cause is shown, zeros included: what does not fit one line goes on the next.
     void losses() {
         std::uint64_t lost = 0;
-        std::string causes, doubts;
+        std::vector<std::string> causes, doubts;
         for (const Loss& loss : now_.losses) {
-            std::string& list = loss.lost ? causes : doubts;
-            list += (list.empty() ? "" : dot_) + loss.cause + " " + grouped(loss.count);
+            (loss.lost ? causes : doubts).push_back(loss.cause + " " + grouped(loss.count));
             if (loss.lost) lost += loss.count;
         }
         const std::string total = "lost " + grouped(lost);
-        const std::string rest = " (" + causes + ")";
-        text_ += (lost ? painted(total, "1;31") : total) + (terminal_.columns > total.size() + rest.size() || !terminal_.columns ? rest : "") + '\n';
-        line(doubts);
+        text_ += lost ? painted(total, "1;31") : total;
+        list(causes, total.size() + 2, ": ");
+        list(doubts, 0, "");
+    }
+
+    void list(const std::vector<std::string>& items, std::size_t column, const std::string& opening) {
+        text_ += opening;
+        bool first = true;
+        for (const std::string& item : items) {
+            const std::size_t width = display_width(item) + (first ? 0 : display_width(dot_));
+            if (!first && terminal_.columns && column + width > terminal_.columns) {
+                text_ += "\n  ";
+                column = 2;
+                first = true;
+            }
+            text_ += (first ? "" : dot_) + item;
+            column += width;
+            first = false;
+        }
+        text_ += '\n';
     }
 
     void table() {

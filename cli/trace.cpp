@@ -75,7 +75,8 @@ private:
             collector_.emplace(*session_);
             return load_image();
         }
-        if (Result<void> done = session_->update(Loading::complete); !done) return done;
+        if (Result<void> done = session_->update(Loading::complete); !done)
+            return session_->target().alive() ? std::move(done) : Error{"pid " + std::to_string(options_.pid) + " ended while probes were being placed"};
         session_->forget_modules();
         collector_.emplace(*session_);
         session_->start();

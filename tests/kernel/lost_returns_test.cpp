@@ -23,7 +23,8 @@ constexpr const char* interrupted = R"(
 enum { AFTER = 100, BIG = 64 << 20 };
 static sigjmp_buf out;
 static volatile sig_atomic_t inside, end_thread;
-static unsigned long jumps;
+static volatile unsigned long jumps;
+static sigset_t alarms;
 static void on_alarm(int number)
 {
     (void)number;
@@ -73,6 +74,7 @@ __attribute__((noinline)) static unsigned deep(unsigned depth, struct block *blo
 static void *in_thread(void *mode)
 {
     end_thread = 1;
+    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
     (*(char *)mode == 'm' ? interrupt_mmap : interrupt_calloc)();
     return NULL;
 }
@@ -84,13 +86,16 @@ int main(int argc, char **argv)
     volatile unsigned i;
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_ARENA_MAX, 1);
     signal(SIGALRM, on_alarm);
+    sigaddset(&alarms, SIGALRM);
     void *used = malloc(BIG);
     memset(used, 1, BIG);
     free(used);
     ledger_ready();
     if (*where == 't') {
         pthread_t thread;
+        pthread_sigmask(SIG_BLOCK, &alarms, NULL);
         ledger_require(pthread_create(&thread, NULL, in_thread, argv[1]) == 0, "threads start");
         while (jumps == 0)
             usleep(1000);
@@ -113,8 +118,15 @@ int main(int argc, char **argv)
 }
 )";
 
-// The lines of the ledger as they were seen, without those of the interrupted call itself.
-std::string differences_after(const std::string& call, const std::string& where, bool maps, std::uint64_t& lost_returns) {
+// What became of the AFTER allocations that followed the interrupted call.
+struct Outcome {
+    std::uint64_t missing = 0;       // of them, by the counters of their line
+    std::uint64_t lost_returns = 0;
+    bool wrong_size = false;
+};
+constexpr std::uint64_t most_missing = 32;  // MAX_INNER_CALLS (bpf/calls.bpf.h)
+
+Outcome interrupt(const std::string& call, const std::string& where, bool maps) {
     const TemporaryFolder folder;
     std::vector<std::string> command{compile_c(folder, "interrupted", interrupted), call, where};
     if (maps) command.emplace_back("maps");
@@ -128,43 +140,56 @@ std::string differences_after(const std::string& call, const std::string& where,
     REQUIRE(ledger.lines.size() == 1);
     REQUIRE(lost(snapshot, MT_LOST_RETURN) == "");
     REQUIRE(inconsistencies(snapshot) == "");
-    lost_returns = loss(snapshot, MT_LOST_RETURN);
-    Lines seen = lines_of_file(snapshot, "interrupted.c");
-    std::erase_if(seen, [&](const auto& line) { return !ledger.lines.contains(line.first); });
-    return differences(ledger.lines, seen);
+    const auto& [line, truth] = *ledger.lines.begin();
+    const LineTotals seen = lines_of_file(snapshot, "interrupted.c")[line];
+    REQUIRE(truth.live_blocks == 100);
+    REQUIRE(seen.live_blocks <= truth.live_blocks);
+    return {truth.live_blocks - seen.live_blocks, loss(snapshot, MT_LOST_RETURN), seen.live_bytes != seen.live_blocks * (truth.live_bytes / truth.live_blocks)};
 }
 
 }  // namespace
 
-RULE("allocations after a calloc left by longjmp are all counted, and the calloc is counted as lost once") {
-    for (const char* where : {"main", "calloc in main", "deep"}) {
+RULE("after a calloc left by longjmp, allocations on the same level are counted but for what is counted as lost") {
+    for (const char* where : {"main", "calloc in main"}) {
         INFO(where);
-        std::uint64_t lost_returns = 0;
-        CHECK(differences_after("calloc", where, false, lost_returns) == "");
-        CHECK(lost_returns == 1);
+        const Outcome outcome = interrupt("calloc", where, false);
+        CHECK(outcome.missing <= 1);  // another function with the very stack pointer of the one left looks like its tail call
+        CHECK(outcome.lost_returns == outcome.missing + 1);
+        CHECK_FALSE(outcome.wrong_size);
     }
 }
 
-RULE("mappings after a calloc left by longjmp are the program's own, not the allocator's") {
-    std::uint64_t lost_returns = 0;
-    CHECK(differences_after("calloc", "deep", true, lost_returns) == "");
-    CHECK(lost_returns <= 1);  // the calloc still counts as in progress until the next heap call
+// These look as if they happened inside the call that was left.
+RULE("after a calloc left by longjmp, deeper allocations are missed a few times at most, each counted as lost") {
+    const Outcome outcome = interrupt("calloc", "deep", false);
+    CHECK(outcome.missing <= most_missing);
+    CHECK(outcome.lost_returns == outcome.missing + 1);
+    CHECK_FALSE(outcome.wrong_size);
 }
 
-RULE("allocations and mappings after an mmap left by longjmp are all counted") {
-    for (const bool maps : {false, true}) {
-        INFO(maps);
-        std::uint64_t lost_returns = 0;
-        CHECK(differences_after("mmap", "deep", maps, lost_returns) == "");
-        CHECK(lost_returns <= 1);
-    }
+RULE("after a calloc left by longjmp, deeper mappings are taken for the allocator's own a few times at most, each counted as lost") {
+    const Outcome outcome = interrupt("calloc", "deep", true);
+    CHECK(outcome.missing <= most_missing);
+    CHECK(outcome.lost_returns == outcome.missing + 1);
+    CHECK_FALSE(outcome.wrong_size);
+}
+
+RULE("after an mmap left by longjmp, deeper mappings are missed a few times at most, each counted as lost; allocations are all seen") {
+    const Outcome maps = interrupt("mmap", "deep", true);
+    CHECK(maps.missing <= most_missing);
+    CHECK(maps.lost_returns == maps.missing + 1);
+    CHECK_FALSE(maps.wrong_size);
+    const Outcome blocks = interrupt("mmap", "deep", false);
+    CHECK(blocks.missing == 0);
+    CHECK(blocks.lost_returns <= 1);
 }
 
 RULE("a thread that ends in the middle of a call takes nothing of the other threads with it") {
     for (const char* call : {"calloc", "mmap"}) {
         INFO(call);
-        std::uint64_t lost_returns = 0;
-        CHECK(differences_after(call, "thread", false, lost_returns) == "");
-        CHECK(lost_returns == 0);
+        const Outcome outcome = interrupt(call, "thread", false);
+        CHECK(outcome.missing == 0);
+        CHECK(outcome.lost_returns == 0);
+        CHECK_FALSE(outcome.wrong_size);
     }
 }

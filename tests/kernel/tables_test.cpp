@@ -25,6 +25,7 @@ static size_t size_of(char pattern, size_t i)
     case 's': return 16;                                          /* as dense as the heap can be */
     case 'm': return 1 + i * 2654435761u % 1500;                  /* mixed */
     case 'p': return 4080;                                        /* a page each: neighbours share no bucket */
+    case 'g': return 248;                                         /* a gap each: half of the first choices are never used */
     default: return i % 64 ? 24 + i * 40503u % 200 : 20000;       /* runs and gaps */
     }
 }
@@ -94,7 +95,7 @@ RULE("the live table takes as many blocks as were asked for, at 32 bytes a block
     const TemporaryFolder folder;
     const std::string program = compile_c(folder, "keeper", keeper);
     for (const std::uint64_t blocks : {std::uint64_t{1000}, std::uint64_t{60'000}}) {
-        for (const char* pattern : {"s", "m", "p", "r"}) {
+        for (const char* pattern : {"s", "m", "p", "g", "r"}) {
             INFO(pattern << " " << blocks);
             Child child({program, pattern, std::to_string(blocks)});
             child.wait_line("ready");

@@ -1,12 +1,15 @@
 #include "loader/calibrate.hpp"
 
 #include <bpf/libbpf.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <chrono>
-#include <thread>
+#include <memory>
 
 #include "calibrate.skel.h"
 #include "process/maps.hpp"
@@ -103,16 +106,37 @@ Result<void> load(Skeleton& skeleton, AttachMethod method) {
     return {};
 }
 
+// A second thread of ours for as long as it lives. Made by clone(2): a pthread would install handlers for glibc's internal signals,
+// and a program launched by us would no longer find them as our caller had set them.
+class SecondThread {
+public:
+    SecondThread() {
+        constexpr int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+        tid_ = clone(wait_for_end, stack_.data() + stack_.size(), flags, &end_);
+    }
+    SecondThread(const SecondThread&) = delete;
+    SecondThread& operator=(const SecondThread&) = delete;
+    ~SecondThread() {
+        end_ = true;
+        while (tid_ > 0 && syscall(SYS_tgkill, getpid(), tid_, 0) == 0) sched_yield();
+    }
+    [[nodiscard]] int tid() const { return tid_; }
+
+private:
+    static int wait_for_end(void* end) {
+        while (!*static_cast<std::atomic<bool>*>(end)) syscall(SYS_sched_yield);
+        return 0;
+    }
+    alignas(16) std::array<char, 64 * 1024> stack_{};
+    std::atomic<bool> end_ = false;
+    int tid_ = -1;
+};
+
 // Linux 6.6 to 6.9 compare the thread, not the process, and so miss all threads but one. They give themselves away by
 // accepting the id of a thread that is no process.
 bool filters_by_thread(const Skeleton& skeleton, const std::vector<AttachPoint>& points) {
-    bool accepted = false;
-    std::thread other([&] {
-        const int tid = static_cast<int>(syscall(SYS_gettid));
-        accepted = static_cast<bool>(attach(skeleton.object->progs.mt_empty, AttachMethod::uprobe_multi, tid, {points[0]}, false));
-    });
-    other.join();
-    return accepted;
+    const auto other = std::make_unique<SecondThread>();
+    return static_cast<bool>(attach(skeleton.object->progs.mt_empty, AttachMethod::uprobe_multi, other->tid(), {points[0]}, false));
 }
 
 // Measures with probes in place; an Error when this method does not work here.

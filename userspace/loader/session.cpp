@@ -81,6 +81,7 @@ Result<void> Session::update(Loading loading) {
     std::copy(plan_.wrapper_calls.begin(), plan_.wrapper_calls.end(), kernel_.process().wrapper_calls);
     kernel_.process().wrapper_calls_known = plan_.wrapper_calls.size();
     if (Result<void> done = attach_new(first_new); !done) return done;
+    if (Result<void> same = target_->check_image(modules_.front().mappings.front().start); !same) return same;
     return loading == Loading::complete ? write_redirects(plan_.redirects) : Result<void>();
 }
 

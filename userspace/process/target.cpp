@@ -76,6 +76,12 @@ Result<void> Target::read(std::uint64_t address, std::span<std::byte> bytes) con
     return {};
 }
 
+Result<void> Target::check_image(std::uint64_t mapped) const {
+    if (read<std::byte>(mapped)) return {};
+    if (!alive()) return Error{named(pid_) + " ended while probes were being placed"};
+    return Error{named(pid_) + " executed another program while probes were being placed", "trace it again"};
+}
+
 Result<void> Target::write_pointer(std::uint64_t address, std::uint64_t value) const {
     if (pwrite(memory_.get(), &value, sizeof value, static_cast<off_t>(address)) != sizeof value)
         return errno_error("writing a pointer of " + named(pid_), errno);

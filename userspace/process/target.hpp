@@ -31,6 +31,8 @@ public:
         if (Result<void> done = read(address, std::as_writable_bytes(std::span(&value, 1))); !done) return std::move(done).error();
         return value;
     }
+    /// Error when the program that `mapped` was read from is gone: the process has ended or executed another one.
+    Result<void> check_image(std::uint64_t mapped) const;
     /// Stores one pointer. The caller has stopped the threads (StoppedThreads) or accepts that one may read it meanwhile.
     Result<void> write_pointer(std::uint64_t address, std::uint64_t value) const;
 
