@@ -71,7 +71,8 @@ struct {
     __type(value, __u64);
 } mt_hits SEC(".maps");
 
-/* slot << 48 | code object -> generation at first sight. Capacity: as many as sites; full: the code stays unresolved. */
+/* slot << 48 | code object -> generation at first sight << 1 | whether the reader was told. Capacity: as many as sites; full: the
+ * code stays unresolved, and its death unnoticed. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(map_flags, BPF_F_NO_PREALLOC);

@@ -66,7 +66,7 @@ enum mt_loss {
 
 /* Open addressing in buckets of three cache lines: one of keys, two of blocks: 24 bytes a slot. */
 #define MT_BUCKET_SLOTS 8
-#define MT_BUCKET_CHOICES 12    /* buckets a key may be in: at 3/4 full none of a million keys misses them all */
+#define MT_BUCKET_CHOICES 24    /* buckets a key may be in: at 3/4 full none of ten million keys misses them all */
 #define MT_BUCKET_GROUP 16      /* neighbouring buckets that serve neighbouring addresses */
 #define MT_KEY_FREE 0ULL
 #define MT_KEY_BUSY (~0ULL)     /* being written: not a block yet */
@@ -90,6 +90,7 @@ struct mt_bucket {
 
 #define MT_SITE_READY 1U        /* the stack record is complete */
 #define MT_SITE_SKIP 2U         /* Python frame not yet visible to the program: blocks belong to the frame below */
+#define MT_SITE_UNTOLD 4U       /* the news of a code object in it was dropped: its Python frames have no names */
 #define MT_SITE_PROBES 32       /* slots looked at before the table counts as full */
 
 struct mt_site {

@@ -111,36 +111,40 @@ static __always_inline void copy_name(struct mt_name *name, const struct mt_pyth
                         (const void *)(string + (name->state & 1 << 6 ? py->unicode_ascii : py->unicode_compact)));
 }
 
-/* Tells the reader about a code object, once in its life. */
+/* Tells the reader about a code object, once in its life; whether that was or had been done. */
 __noinline int code_seen(const struct mt_process *process, __u64 code)
 {
     const struct mt_python *py;
     __u64 key;
-    __u32 *cell = code_cell(code);
-    __u32 generation;
+    __u32 *cell = code_cell(code), *known;
+    __u32 seen;
     struct mt_code_event *event;
     __u32 length = 0;
 
     if (!process)
-        return 0;
+        return false;
     py = &process->python;
     key = live_key(process->slot, code);
-    if (bpf_map_lookup_elem(&mt_codes, &key))
-        return 0;
-    __sync_fetch_and_or(cell, 1);
-    generation = READ_ONCE(*cell) >> 1;
-    if (bpf_map_update_elem(&mt_codes, &key, &generation, BPF_NOEXIST)) {
-        count_loss(MT_EVENTS_DROPPED);
-        return 0;
+    known = bpf_map_lookup_elem(&mt_codes, &key);
+    if (known && *known & 1)
+        return true;
+    if (known) {
+        seen = *known;
+    } else {
+        __sync_fetch_and_or(cell, 1);
+        seen = READ_ONCE(*cell) & ~1U;
+        if (bpf_map_update_elem(&mt_codes, &key, &seen, BPF_NOEXIST)) {
+            count_loss(MT_EVENTS_DROPPED);
+            return false;
+        }
     }
     event = bpf_ringbuf_reserve(&mt_events, sizeof(*event), 0);
     if (!event) {
         count_loss(MT_EVENTS_DROPPED);
-        bpf_map_delete_elem(&mt_codes, &key); /* told again at its next new stack */
-        return 0;
+        return false; /* tried again at its next new stack; its death is noticed all the same */
     }
     event->type = MT_EVENT_CODE;
-    event->generation = generation;
+    event->generation = seen >> 1;
     event->code = code;
     event->slot = process->slot;
     event->reserved = 0;
@@ -154,7 +158,9 @@ __noinline int code_seen(const struct mt_process *process, __u64 code)
         length = MT_LINETABLE_BYTES;
     bpf_probe_read_user(event->linetable_data, length, (const void *)(event->linetable + py->bytes_data));
     bpf_ringbuf_submit(event, 0);
-    return 0;
+    seen |= 1;
+    bpf_map_update_elem(&mt_codes, &key, &seen, BPF_EXIST); /* fails if the code has died meanwhile: nothing to remember */
+    return true;
 }
 
 /* A block of the obj domain is freed: if it was a code object, its address may soon be another one. */

@@ -69,6 +69,7 @@ __noinline int site_publish(struct mt_process *process, struct thread *t, __u32 
     struct mt_site *site = site_at(id);
     __u64 *stack = bpf_map_lookup_elem(&mt_stacks, &id);
     struct mt_site_event *event;
+    __u32 flags = MT_SITE_READY;
     bool hidden;
     __u32 words;
 
@@ -88,9 +89,12 @@ __noinline int site_publish(struct mt_process *process, struct thread *t, __u32 
     site->python_total = t->python_total;
     site->native_total = t->native_total;
     store_barrier();
-    WRITE_ONCE(site->flags, hidden ? MT_SITE_READY | MT_SITE_SKIP : MT_SITE_READY);
-    if (hidden)
+    if (hidden) {
+        WRITE_ONCE(site->flags, MT_SITE_READY | MT_SITE_SKIP);
+        /* Or its death goes unnoticed, and the next code object at its address is taken for it. */
+        code_seen(process, t->words[0]);
         return 0;
+    }
     /* One frame is a line, not a stack cut short. */
     if (frame_limit > 1 && (t->python_total > t->python_frames || t->native_total > t->native_frames))
         count_loss(MT_TRUNCATED_STACKS);
@@ -98,8 +102,10 @@ __noinline int site_publish(struct mt_process *process, struct thread *t, __u32 
     for (__u32 i = 0; i < frame_limit; i++) {
         if (i >= t->python_frames)
             break;
-        code_seen(process, t->words[2 * i]);
+        if (!code_seen(process, t->words[2 * i]))
+            flags |= MT_SITE_UNTOLD;
     }
+    WRITE_ONCE(site->flags, flags);
     event = bpf_ringbuf_reserve(&mt_events, sizeof(*event), 0);
     if (!event) {
         count_loss(MT_EVENTS_DROPPED);

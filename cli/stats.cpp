@@ -29,7 +29,9 @@ void print_losses(const std::string& file, const Snapshot& snapshot) {
 Result<int> stats(const StatsOptions& options) {
     const Result<Snapshot> snapshot = read_snapshot(options.file);
     if (!snapshot) return snapshot.error();
-    print_rows(statistics_by_line(*snapshot), options.rows);
+    const std::vector<Statistic> rows = statistics_by_line(*snapshot);
+    print_rows(rows, options.rows);
+    if (rows.empty()) std::fprintf(stderr, "memtrace-bpf: %s: nothing was live that had been allocated since tracing began\n", options.file.c_str());
     print_losses(options.file, *snapshot);
     return 0;
 }

@@ -163,7 +163,10 @@ private:
 
     void write_periodic() {
         const std::string path = snapshot_name(options_.snapshot_template, session_->target().pid(), ++written_, std::chrono::system_clock::now());
-        if (Result<void> done = write_snapshot(collector_->snapshot(), path); !done) warn(done.error());
+        if (Result<void> done = write_snapshot(collector_->snapshot(), path); !done) {
+            warn(done.error());
+            failed_ = true;
+        }
     }
 
     bool show() {
@@ -188,6 +191,7 @@ private:
             if (Result<void> done = write_snapshot(last, options_.output); !done) return std::move(done).error();
         if (!restored) return restored.error();
         if (!shown) return Error{"cannot write to standard output"};
+        if (failed_) return Error{"not all periodic snapshots could be written"};
         return launched_ && launched_->ending() ? launched_->ending()->shell_status() : 0;
     }
 
@@ -203,6 +207,7 @@ private:
     unsigned written_ = 0;
     bool ended_ = false;
     bool interrupted_ = false;
+    bool failed_ = false;  ///< A periodic snapshot could not be written; said then, told by the exit status.
 };
 
 }  // namespace

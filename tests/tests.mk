@@ -40,9 +40,9 @@ $(B)/e2e-tests: $(call obj,$(E2E_SRC)) $(B)/libmemtrace.a
 workloads: $(WORKLOADS)
 .PHONY: workloads
 
-# The commands' parts are tested too, without their main. The library stands behind them once more, since the linker reads from
-# left to right.
-UNIT_EXTRA := $(call obj,$(filter-out cli/main.cpp,$(CLI_SRC)))
+# The commands' parts are tested too, without their main; some tests ask other programs for the truth. The library stands behind
+# them once more, since the linker reads from left to right.
+UNIT_EXTRA := $(call obj,$(filter-out cli/main.cpp,$(CLI_SRC)) tests/support/files.cpp tests/support/process.cpp)
 $(B)/unit-tests: $(UNIT_EXTRA)
 $(B)/unit-tests: LDLIBS := $(B)/libmemtrace.a $(LDLIBS)
 

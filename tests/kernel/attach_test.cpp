@@ -16,8 +16,8 @@ namespace {
 struct Seen {
     Lines truth;
     Lines lines;
-    std::map<std::string, std::uint64_t> hits;      // by hook
-    std::map<std::string, std::uint64_t> losses;    // by cause, all of them
+    std::map<std::string, std::uint64_t> hits;    // by hook
+    std::map<std::string, std::uint64_t> losses;  // by cause, all of them
 };
 
 Seen trace_workload(const std::string& workload, const SessionOptions& options, std::optional<AttachMethod> method = std::nullopt) {

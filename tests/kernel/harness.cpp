@@ -72,7 +72,8 @@ std::string compile_c(const TemporaryFolder& folder, const std::string& name, co
     const std::string file = folder.file(name + ".c");
     const std::string program = folder.file(name);
     write_text(file, source);
-    Child compiler = run({"gcc", "-g", "-O1", "-fno-builtin", "-fno-omit-frame-pointer", "-D_GNU_SOURCE", "-pthread", "-I", workload_sources(), "-o", program, file});
+    Child compiler = run(
+        {"gcc", "-g", "-O1", "-fno-builtin", "-fno-omit-frame-pointer", "-D_GNU_SOURCE", "-pthread", "-I", workload_sources(), "-o", program, file});
     const Ending ending = compiler.wait();
     if (ending == Ending{false, 127}) skip("there is no gcc");
     INFO(compiler.transcript());

@@ -120,7 +120,7 @@ int main(int argc, char **argv)
 
 // What became of the AFTER allocations that followed the interrupted call.
 struct Outcome {
-    std::uint64_t missing = 0;       // of them, by the counters of their line
+    std::uint64_t missing = 0;  // of them, by the counters of their line
     std::uint64_t lost_returns = 0;
     bool wrong_size = false;
 };
@@ -144,7 +144,8 @@ Outcome interrupt(const std::string& call, const std::string& where, bool maps) 
     const LineTotals seen = lines_of_file(snapshot, "interrupted.c")[line];
     REQUIRE(truth.live_blocks == 100);
     REQUIRE(seen.live_blocks <= truth.live_blocks);
-    return {truth.live_blocks - seen.live_blocks, loss(snapshot, MT_LOST_RETURN), seen.live_bytes != seen.live_blocks * (truth.live_bytes / truth.live_blocks)};
+    return {truth.live_blocks - seen.live_blocks, loss(snapshot, MT_LOST_RETURN),
+            seen.live_bytes != seen.live_blocks * (truth.live_bytes / truth.live_blocks)};
 }
 
 }  // namespace

@@ -96,6 +96,11 @@ Capacities default_capacities(std::uint64_t rss_bytes, std::uint64_t available_b
     return capacities;
 }
 
+std::uint64_t table_bytes(const Capacities& capacities) {
+    const std::uint64_t site_bytes = sizeof(mt_site) + MT_STACK_WORDS(std::uint64_t{capacities.frames}) * sizeof(std::uint64_t);
+    return capacities.live_blocks * bytes_per_block + std::bit_ceil(std::uint64_t{capacities.sites}) * site_bytes + capacities.ring_bytes;
+}
+
 Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod method, int pid) {
     libbpf_set_print(keep_quiet);
     // Kernels before 5.11 charge maps to this limit; newer ones ignore it. Failure shows at loading.
@@ -133,7 +138,7 @@ Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod metho
     prepare(object.progs.mt_leave, method);
     prepare(object.progs.mt_release, method);
     if (const int code = memtrace_bpf__load(&object)) {
-        if (code == -ENOMEM || code == -E2BIG)
+        if (code == -ENOMEM)
             return errno_error("allocating kernel tables for " + std::to_string(capacities.live_blocks) + " live blocks and " +
                                    std::to_string(capacities.sites) + " sites", -code,
                                "ask for less with --live-blocks and --sites (32 bytes a block)");

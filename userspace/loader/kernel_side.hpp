@@ -28,6 +28,9 @@ struct Capacities {
 /// between 2^21 and 2^26 blocks and at most an eighth of what is available; 2^17 sites, fewer when their stacks would take over 128 MiB.
 Capacities default_capacities(std::uint64_t rss_bytes, std::uint64_t available_bytes, std::uint32_t frames);
 
+/// Kernel memory that tables of these capacities take.
+std::uint64_t table_bytes(const Capacities& capacities);
+
 /// Move-only. Everything it shows is live memory written by the kernel.
 class KernelSide {
 public:

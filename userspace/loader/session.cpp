@@ -48,9 +48,15 @@ Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const
 Result<Session> Session::open(Target target, const Calibration& calibration, const SessionOptions& options) {
     Result<ProcessInfo> info = read_process(target.pid());
     if (!info) return std::move(info).error();
-    Capacities capacities = default_capacities(info->rss_bytes, available_memory_bytes(), options.frames);
+    const std::uint64_t available = available_memory_bytes();
+    Capacities capacities = default_capacities(info->rss_bytes, available, options.frames);
     capacities.live_blocks = options.live_blocks.value_or(capacities.live_blocks);
     capacities.sites = options.sites.value_or(capacities.sites);
+    // The kernel would try, and end other processes on the way.
+    if (const std::uint64_t wanted = table_bytes(capacities); wanted > available / 2)
+        return Error{"tables for " + std::to_string(capacities.live_blocks) + " live blocks and " + std::to_string(capacities.sites) + " sites need " +
+                         std::to_string(wanted >> 20) + " MiB of kernel memory; " + std::to_string(available >> 20) + " MiB are available",
+                     "ask for less than half of that with --live-blocks (32 bytes each), --sites and --frames"};
     Result<KernelSide> kernel = KernelSide::load(capacities, calibration.method, target.pid());
     if (!kernel) return std::move(kernel).error();
     if (Result<void> done = kernel->watch_exec(); !done) return std::move(done).error();

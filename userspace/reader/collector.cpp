@@ -118,6 +118,10 @@ FrameId Collector::python_frame(std::uint32_t slot, std::uint64_t code, std::uin
     PythonLocation location;
     if (codes_.find(slot, code, static_cast<std::uint32_t>(position >> 32), static_cast<std::int32_t>(position), location))
         return interner_.frame(location.file, location.line, location.function, true);
+    return unknown_frame();
+}
+
+FrameId Collector::unknown_frame() {
     ++unresolved_;
     return interner_.frame("<unknown>", 0, "", true);
 }
@@ -142,9 +146,12 @@ std::span<const std::uint64_t> Collector::native_words(std::uint32_t id) const {
 void Collector::name_site(std::uint32_t id) {
     NamedSite& named = sites_[id];
     if (named.named) return;
-    const std::uint32_t slot = session_.kernel().sites()[id].slot;
+    const mt_site& site = session_.kernel().sites()[id];
+    // Of code that was never told of, the address may have served other code before, whose name would be wrong.
+    const bool told = !(__atomic_load_n(&site.flags, __ATOMIC_ACQUIRE) & MT_SITE_UNTOLD);
     const std::span<const std::uint64_t> python = python_words(id);
-    for (std::size_t i = 0; i < python.size(); i += MT_PYTHON_FRAME_WORDS) named.frames.push_back(python_frame(slot, python[i], python[i + 1]));
+    for (std::size_t i = 0; i < python.size(); i += MT_PYTHON_FRAME_WORDS)
+        named.frames.push_back(told ? python_frame(site.slot, python[i], python[i + 1]) : unknown_frame());
     for (const std::uint64_t address : native_words(id)) named.frames.push_back(native_frame(address));
     if (named.frames.empty()) named.frames.push_back(interner_.frame("<unknown>", 0, "", true));
     named.named = true;

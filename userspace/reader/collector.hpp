@@ -40,6 +40,7 @@ private:
     [[nodiscard]] std::span<const std::uint64_t> python_words(std::uint32_t id) const;
     [[nodiscard]] std::span<const std::uint64_t> native_words(std::uint32_t id) const;
     FrameId python_frame(std::uint32_t slot, std::uint64_t code, std::uint64_t position);
+    FrameId unknown_frame();
     FrameId native_frame(std::uint64_t address);
     void look_at_process();
     void fill_process(Snapshot& snapshot);

@@ -1,0 +1,247 @@
+// The command line: what it means, and which mistakes end in exit status 2 with words on stderr.
+#include "cli/options.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+
+#include "support/catch.hpp"
+
+using namespace memtrace::cli;
+
+namespace {
+
+struct Parsed {
+    std::variant<Options, int> result;
+    std::string out, err;
+};
+
+// One of our output descriptors leads to a file for a while.
+class Captured {
+public:
+    explicit Captured(int fd) : fd_(fd), saved_(::dup(fd)), file_(std::tmpfile()) {
+        flush();
+        REQUIRE(file_ != nullptr);
+        ::dup2(::fileno(file_), fd_);
+    }
+    ~Captured() {
+        restore();
+        std::fclose(file_);
+    }
+    Captured(const Captured&) = delete;
+    Captured& operator=(const Captured&) = delete;
+    std::string text() {
+        restore();
+        std::string text;
+        char buffer[4096];
+        std::rewind(file_);
+        for (std::size_t count = 0; (count = std::fread(buffer, 1, sizeof buffer, file_)) > 0;) text.append(buffer, count);
+        return text;
+    }
+
+private:
+    static void flush() {
+        std::cout.flush();
+        std::cerr.flush();
+        std::fflush(nullptr);
+    }
+    void restore() {
+        flush();
+        if (saved_ < 0) return;
+        ::dup2(saved_, fd_);
+        ::close(saved_);
+        saved_ = -1;
+    }
+    int fd_;
+    int saved_;
+    std::FILE* file_;
+};
+
+Parsed parse(std::vector<std::string> words) {
+    words.insert(words.begin(), "memtrace-bpf");
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    Captured out(1), err(2);
+    Parsed parsed{parse_options(static_cast<int>(words.size()), argv.data()), "", ""};
+    parsed.out = out.text();
+    parsed.err = err.text();
+    return parsed;
+}
+
+template <typename Wanted>
+Wanted parsed_as(const std::vector<std::string>& words) {
+    const Parsed parsed = parse(words);
+    INFO(parsed.err);
+    REQUIRE(std::holds_alternative<Options>(parsed.result));
+    CHECK(parsed.out == "");
+    CHECK(parsed.err == "");
+    const Options& options = std::get<Options>(parsed.result);
+    REQUIRE(std::holds_alternative<Wanted>(options));
+    return std::get<Wanted>(options);
+}
+
+// A usage error; returns what was said about it.
+std::string refused(const std::vector<std::string>& words) {
+    std::string line;
+    for (const std::string& word : words) line += word + " ";
+    INFO(line);
+    const Parsed parsed = parse(words);
+    REQUIRE(std::holds_alternative<int>(parsed.result));
+    CHECK(std::get<int>(parsed.result) == 2);
+    CHECK(parsed.out == "");
+    CHECK(parsed.err != "");
+    return parsed.err;
+}
+
+using Words = std::vector<std::string>;
+
+}  // namespace
+
+RULE("a pid alone traces it with the documented defaults") {
+    const auto trace = parsed_as<TraceOptions>({"-p", "4242"});
+    CHECK(trace.pid == 4242);
+    CHECK(trace.command.empty());
+    CHECK(trace.interval_s == 5);
+    CHECK(trace.rows == 20);
+    CHECK(trace.frames == 1);
+    CHECK(trace.redirect);
+    CHECK(trace.output.empty());
+    CHECK_FALSE(trace.duration_s);
+    CHECK_FALSE(trace.snapshot_every_s);
+    CHECK_FALSE(trace.live_blocks);
+    CHECK_FALSE(trace.sites);
+    CHECK(trace.snapshot_template.find("$pid") != std::string::npos);
+    CHECK(trace.snapshot_template.find("$counter") != std::string::npos);
+}
+
+RULE("every option of a trace arrives where it belongs") {
+    const auto trace = parsed_as<TraceOptions>({"--pid",
+                                                "7",
+                                                "-i",
+                                                "0.5",
+                                                "-n",
+                                                "3",
+                                                "--duration",
+                                                "60",
+                                                "-o",
+                                                "a.pb.gz",
+                                                "--snapshot-every",
+                                                "2.5",
+                                                "--snapshot-template",
+                                                "x-$counter",
+                                                "--frames",
+                                                "16",
+                                                "--live-blocks",
+                                                "4294967296",
+                                                "--sites",
+                                                "64",
+                                                "--no-redirect"});
+    CHECK(trace.pid == 7);
+    CHECK(trace.interval_s == 0.5);
+    CHECK(trace.rows == 3);
+    CHECK(trace.duration_s == 60.0);
+    CHECK(trace.output == "a.pb.gz");
+    CHECK(trace.snapshot_every_s == 2.5);
+    CHECK(trace.snapshot_template == "x-$counter");
+    CHECK(trace.frames == 16);
+    CHECK(trace.live_blocks == std::uint64_t{1} << 32);
+    CHECK(trace.sites == 64U);
+    CHECK_FALSE(trace.redirect);
+}
+
+RULE("what stands behind -- is the program's command line, whatever it looks like") {
+    const auto trace = parsed_as<TraceOptions>({"--frames", "4", "--", "server", "-p", "80", "--help", "--", "stats", ""});
+    CHECK(trace.pid == 0);
+    CHECK(trace.frames == 4);
+    CHECK(trace.command == Words{"server", "-p", "80", "--help", "--", "stats", ""});
+    CHECK(parsed_as<TraceOptions>({"--", "ls"}).command == Words{"ls"});
+}
+
+RULE("a process and a command at once, neither, or an empty command are refused") {
+    CHECK(refused({"-p", "1", "--", "ls"}).find("not both") != std::string::npos);
+    CHECK(refused({"--"}).find("command") != std::string::npos);
+    CHECK(refused({"--frames", "2", "--"}).find("command") != std::string::npos);
+    CHECK(refused({}).find("-p PID") != std::string::npos);
+    CHECK(refused({"--duration", "5"}).find("-p PID") != std::string::npos);
+}
+
+RULE("a command without its -- is refused, not taken for something else") {
+    (void)refused({"python3", "server.py"});
+    (void)refused({"-p", "1", "ls"});
+}
+
+RULE("values out of range or of the wrong kind are refused and the option is named") {
+    const std::vector<std::pair<std::string, Words>> wrong = {
+        {"-p", {"0", "-5", "abc", "4242x", "99999999999", ""}},
+        {"-i", {"0", "-1", "x", "1e9"}},
+        {"-n", {"0", "-1", "1.5", "100001"}},
+        {"--duration", {"-1", "x"}},
+        {"--snapshot-every", {"0", "-2", "soon"}},
+        {"--frames", {"0", "129", "-1", "many"}},
+        {"--live-blocks", {"0", "-1", "4294967297", "1099511627776", "1e6"}},
+        {"--sites", {"0", "-1", "67108865", "x"}},
+    };
+    for (const auto& [option, values] : wrong) {
+        for (const std::string& value : values) {
+            Words words = option == "-p" ? Words{} : Words{"-p", "1"};
+            words.insert(words.end(), {option, value});
+            const std::string message = refused(words);
+            INFO(option << " " << value << ": " << message);
+            CHECK(message.find(option == "-p" ? "--pid" : option == "-i" ? "--interval" : option == "-n" ? "--rows" : option) != std::string::npos);
+        }
+    }
+}
+
+RULE("unknown options, options without their value and repeated values are refused") {
+    for (const Words& words : {Words{"-p", "1", "--colour"}, {"-p"}, {"-p", "1", "-o"}, {"--frame", "2", "-p", "1"}, {"-p", "1", "-p", "2"}})
+        (void)refused(words);
+}
+
+RULE("stats and diff take files and a number of rows") {
+    const auto stats = parsed_as<StatsOptions>({"stats", "a.pb.gz", "-n", "7"});
+    CHECK(stats.file == "a.pb.gz");
+    CHECK(stats.rows == 7);
+    CHECK(parsed_as<StatsOptions>({"stats", "a.pb.gz"}).rows == 0);
+    const auto diff = parsed_as<DiffOptions>({"diff", "--rows", "2", "old", "new"});
+    CHECK(diff.before == "old");
+    CHECK(diff.after == "new");
+    CHECK(diff.rows == 2);
+}
+
+RULE("stats and diff with too few or too many files are refused") {
+    for (const Words& words : {Words{"stats"}, {"stats", "a", "b"}, {"diff"}, {"diff", "a"}, {"diff", "a", "b", "c"}, {"stats", "a", "-n", "x"}})
+        (void)refused(words);
+}
+
+RULE("probes needs a process and takes how long to count") {
+    const auto probes = parsed_as<ProbesOptions>({"probes", "-p", "5", "--seconds", "0", "--no-redirect"});
+    CHECK(probes.pid == 5);
+    CHECK(probes.seconds == 0);
+    CHECK_FALSE(probes.redirect);
+    CHECK(parsed_as<ProbesOptions>({"probes", "-p", "5"}).seconds == 1);
+    CHECK(parsed_as<ProbesOptions>({"probes", "-p", "5"}).redirect);
+    for (const Words& words : {Words{"probes"}, {"probes", "-p", "0"}, {"probes", "-p", "x"}, {"probes", "-p", "5", "--seconds", "-1"}})
+        (void)refused(words);
+}
+
+RULE("doctor takes nothing") {
+    (void)parsed_as<DoctorOptions>({"doctor"});
+    (void)refused({"doctor", "please"});
+}
+
+RULE("help and version go to stdout and end well") {
+    for (const Words& words : {Words{"--help"}, {"-h"}, {"--version"}, {"stats", "--help"}, {"probes", "-h"}}) {
+        const Parsed parsed = parse(words);
+        REQUIRE(std::holds_alternative<int>(parsed.result));
+        CHECK(std::get<int>(parsed.result) == 0);
+        CHECK(parsed.out != "");
+        CHECK(parsed.err == "");
+    }
+    CHECK(parse({"--version"}).out.find(MEMTRACE_VERSION) != std::string::npos);
+    const std::string help = parse({"--help"}).out;
+    for (const char* word : {"--pid", "--interval", "--rows", "--duration", "--output", "--snapshot-every", "--snapshot-template", "--frames",
+                             "--live-blocks", "--sites", "--no-redirect", "stats", "diff", "probes", "doctor", "-- COMMAND"})
+        CHECK(help.find(word) != std::string::npos);
+}
