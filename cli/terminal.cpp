@@ -61,4 +61,19 @@ std::string keep_right(std::string_view text, std::size_t columns, bool unicode)
     return mark + std::string(text);
 }
 
+std::string keep_left(std::string_view text, std::size_t columns, bool unicode) {
+    std::size_t kept = 0, width = 0, kept_with_mark = 0;
+    while (kept < text.size()) {
+        const auto [length, character] = first_character(text.substr(kept));
+        if (width + character > columns) {
+            if (columns == 0) return "";
+            return std::string(text.substr(0, kept_with_mark)) + (unicode ? "…" : "~");
+        }
+        width += character;
+        kept += length;
+        if (width + 1 <= columns) kept_with_mark = kept;
+    }
+    return std::string(text);
+}
+
 }  // namespace memtrace::cli

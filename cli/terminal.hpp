@@ -22,4 +22,7 @@ std::size_t display_width(std::string_view text);
 /// The end of `text` that fits `columns`, marked as cut; whole characters only.
 std::string keep_right(std::string_view text, std::size_t columns, bool unicode);
 
+/// The beginning of `text` that fits `columns`, marked as cut; whole characters only.
+std::string keep_left(std::string_view text, std::size_t columns, bool unicode);
+
 }  // namespace memtrace::cli

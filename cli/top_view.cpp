@@ -47,10 +47,21 @@ std::string last_parts(const std::string& path, std::size_t parts) {
 using Key = std::tuple<std::string, std::uint32_t, std::string>;
 Key key_of(const Statistic& row) { return {row.file, row.line, row.by_function ? row.function : std::string()}; }
 
-std::string where_of(const Statistic& row) {
+// The place always shows, its right end first; the domain where there is room for it, the function in what is left.
+std::string where_of(const Statistic& row, std::size_t columns, bool unicode) {
     const std::string file = printable(last_parts(row.file, path_parts));
-    if (row.by_function) return file + "  " + printable(row.function);
-    return fmt::format("{}:{}{}{}", file, row.line, row.function.empty() ? "" : "  ", printable(row.function));
+    // Without a line the symbol is the place.
+    const std::string place = row.by_function ? file + "  " + printable(row.function) : fmt::format("{}:{}", file, row.line);
+    std::string function = row.by_function || row.function.empty() ? "" : "  " + printable(row.function);
+    std::string domains = "  " + row.domains;
+    if (columns == 0) return place + function + domains;
+    std::string text = keep_right(place, columns, unicode);
+    std::size_t room = columns - display_width(text);
+    if (display_width(domains) > room) domains.clear();
+    room -= display_width(domains);
+    constexpr std::size_t least_function = 6;
+    if (display_width(function) > room) function = room >= least_function ? keep_left(function, room, unicode) : "";
+    return text + function + domains;
 }
 
 class TopText {
@@ -73,19 +84,8 @@ public:
 
 private:
     void line(const std::string& content) {
-        text_ += terminal_.columns ? cut(content) : content;
+        text_ += terminal_.columns ? keep_left(content, terminal_.columns, terminal_.unicode) : content;
         text_ += '\n';
-    }
-
-    std::string cut(const std::string& content) const {
-        if (display_width(content) <= terminal_.columns) return content;
-        std::string kept = content;
-        while (!kept.empty() && display_width(kept) > terminal_.columns) {
-            do kept.pop_back();
-            while (!kept.empty() && (static_cast<unsigned char>(kept.back()) & 0xc0) == 0x80);
-            if (!kept.empty() && (static_cast<unsigned char>(kept.back()) & 0xc0) == 0xc0) kept.pop_back();
-        }
-        return kept;
     }
 
     std::string painted(const std::string& content, const char* code) const {
@@ -94,8 +94,12 @@ private:
 
     void header() {
         const Process& process = now_.processes.front();
-        line(fmt::format("memtrace-bpf {}{}pid {} {}{}traced {}{}every {:g} s", now_.tool_version, dot_, process.pid, printable(process.command), dot_,
-                         duration_text(now_.traced_for), dot_, options_.interval_s));
+        const std::string who = fmt::format("memtrace-bpf {}{}pid {} ", now_.tool_version, dot_, process.pid);
+        const std::string since = fmt::format("{}traced {}{}every {:g} s", dot_, duration_text(now_.traced_for), dot_, options_.interval_s);
+        std::string command = printable(process.command);
+        const std::size_t taken = display_width(who) + display_width(since);
+        if (terminal_.columns) command = keep_left(command, terminal_.columns > taken ? terminal_.columns - taken : 0, terminal_.unicode);
+        line(who + command + since);
         std::uint64_t blocks = 0;
         for (const Site& site : now_.sites) blocks += site.counters.live_blocks();
         std::string growth;
@@ -176,9 +180,10 @@ private:
         const std::string padding(change_text.size() < 11 ? 11 - change_text.size() : 0, ' ');
         const std::string left = fmt::format("{:>4}  {:>10}  ", rank, format_size(row.size_bytes));
         const std::string middle = fmt::format("  {:>11}  {:>10}  ", grouped(row.count), format_size(row.size_bytes / std::max<std::uint64_t>(row.count, 1)));
-        std::string where = where_of(row) + "  " + row.domains;
         const std::size_t used = left.size() + 11 + middle.size();
-        if (terminal_.columns) where = keep_right(where, terminal_.columns > used + 10 ? terminal_.columns - used : 10, terminal_.unicode);
+        constexpr std::size_t least_place = 10;
+        const std::size_t room = !terminal_.columns ? 0 : terminal_.columns > used + least_place ? terminal_.columns - used : least_place;
+        const std::string where = where_of(row, room, terminal_.unicode);
         const char* colour = change > 0 ? "33" : "32";
         text_ += left + padding + (before_ && change != 0 ? painted(change_text, colour) : change_text) + middle + where + '\n';
     }
