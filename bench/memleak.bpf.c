@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The design of the well-known memleak tool as a baseline: hash maps keyed by thread and by address, stack ids from the kernel,
  * probes at the functions' symbols. Only what malloc and free need. */
-#include "compat.bpf.h"
+#include "kernel_stack.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -60,6 +60,7 @@ int baseline_malloc(struct pt_regs *ctx)
     __u32 tid = bpf_get_current_pid_tgid();
     __u64 size = PT_REGS_PARM1(ctx);
 
+    keep_kernel_stack(ctx);
     bpf_map_update_elem(&sizes, &tid, &size, BPF_ANY);
     return 0;
 }
@@ -71,6 +72,7 @@ int baseline_malloc_return(struct pt_regs *ctx)
     __u64 address = PT_REGS_RC(ctx), *size = bpf_map_lookup_elem(&sizes, &tid);
     struct allocation allocation = {};
 
+    keep_kernel_stack(ctx);
     if (!size)
         return 0;
     allocation.size = *size;
@@ -90,6 +92,7 @@ int baseline_free(struct pt_regs *ctx)
     __u64 address = PT_REGS_PARM1(ctx);
     struct allocation *allocation = bpf_map_lookup_elem(&allocations, &address), copy;
 
+    keep_kernel_stack(ctx);
     if (!allocation)
         return 0;
     copy = *allocation;

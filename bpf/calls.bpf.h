@@ -6,6 +6,7 @@
 #include "stacks.bpf.h"
 
 #define MAP_FAILED_RESULT (~0ULL)
+#define MAX_ADJACENT_MAPPINGS 8 /* taken by one munmap; the rest counts as untracked */
 /* Hooked calls and mappings inside one hooked call: allocators that hand requests on to others need a handful. */
 #define MAX_INNER_CALLS 32
 
@@ -331,13 +332,33 @@ static __always_inline void release_block(struct pt_regs *ctx, struct mt_process
         count_loss(MT_UNTRACKED_FREES);
 }
 
+/* munmap may take several mappings that lie one behind the other. */
+static __always_inline void release_mappings(struct pt_regs *ctx, struct mt_process *process, __u64 address, __u64 size)
+{
+    size = whole_pages(size);
+    for (int i = 0; i < MAX_ADJACENT_MAPPINGS && size; i++) {
+        struct mt_block block = {};
+        __u64 taken;
+
+        if (!mapping_take(process, address, size, &block))
+            break;
+        block_freed(process, &block);
+        taken = whole_pages(block.size_bytes);
+        if (taken >= size)
+            return;
+        address += taken;
+        size -= taken;
+    }
+    if (!inside_heap_call(ctx))
+        count_loss(MT_UNTRACKED_UNMAPS);
+}
+
 /* free and munmap: the block is gone before the allocator can hand it out again. */
 static __always_inline void call_release(struct pt_regs *ctx, __u64 cookie)
 {
     __u32 shape = MT_COOKIE_SHAPE(cookie), domain = MT_COOKIE_DOMAIN(cookie);
     struct mt_process *process = hit(cookie);
     struct arguments args = read_arguments(ctx, cookie);
-    struct mt_block block;
 
     if (!process || !args.a)
         return;
@@ -345,10 +366,7 @@ static __always_inline void call_release(struct pt_regs *ctx, __u64 cookie)
         release_block(ctx, process, domain, args.a);
         return;
     }
-    if (mapping_take(process, args.a, args.b, &block))
-        block_freed(process, &block);
-    else if (!inside_heap_call(ctx))
-        count_loss(MT_UNTRACKED_UNMAPS);
+    release_mappings(ctx, process, args.a, args.b);
 }
 
 #endif

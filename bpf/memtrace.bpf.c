@@ -2,12 +2,14 @@
 /* Where the kernel comes in: one program a kind of probe. Which function it was is in the attach cookie (MT_COOKIE).
  * Read on: calls.bpf.h (entry to return), stacks.bpf.h (whose line), live.bpf.h (which block), sites.bpf.h (the sums). */
 #include "calls.bpf.h"
+#include "kernel_stack.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 SEC("uprobe")
 int mt_enter(struct pt_regs *ctx)
 {
+    keep_kernel_stack(ctx);
     call_enter(ctx, bpf_get_attach_cookie(ctx));
     return 0;
 }
@@ -15,6 +17,7 @@ int mt_enter(struct pt_regs *ctx)
 SEC("uretprobe")
 int mt_leave(struct pt_regs *ctx)
 {
+    keep_kernel_stack(ctx);
     call_leave(ctx, bpf_get_attach_cookie(ctx));
     return 0;
 }
@@ -22,6 +25,7 @@ int mt_leave(struct pt_regs *ctx)
 SEC("uprobe")
 int mt_release(struct pt_regs *ctx)
 {
+    keep_kernel_stack(ctx);
     call_release(ctx, bpf_get_attach_cookie(ctx));
     return 0;
 }

@@ -71,8 +71,10 @@ static __always_inline void block_allocated(struct mt_process *process, __u64 ad
         return;
     }
     if (result == LIVE_REPLACED) {
-        /* Containers are replaced in the ordinary course of things: parts of them are unmapped unseen. */
-        if (replaced.site != MT_SITE_CONTAINER)
+        const struct mt_site *old = replaced.site == MT_SITE_CONTAINER ? NULL : site_at(replaced.site);
+
+        /* Mappings are replaced in the ordinary course of things: by MAP_FIXED, or after parts of a container were unmapped. */
+        if (old && old->domain != MT_DOMAIN_MMAP)
             count_loss(MT_LOST_FREE);
         block_freed(process, &replaced);
     }

@@ -9,7 +9,7 @@
 #include "format/text.hpp"
 #include "loader/requirements.hpp"
 #include "loader/session.hpp"
-#include "terminal.hpp"
+#include "signals.hpp"
 
 namespace memtrace::cli {
 namespace {
@@ -26,11 +26,11 @@ void print_plan(const Plan& plan, const std::vector<std::uint64_t>& hits) {
     for (const std::string& note : plan.notes) fmt::print("note: {}\n", printable(note));
 }
 
-Result<std::vector<std::uint64_t>> count_hits(Session& session, double seconds) {
+Result<std::vector<std::uint64_t>> count_hits(Session& session, const Signals& signals, double seconds) {
     if (Result<void> done = session.update(Loading::complete); !done) return std::move(done).error();
     session.start();
-    pollfd end{session.target().pidfd(), POLLIN, 0};
-    poll(&end, 1, static_cast<int>(seconds * 1000));
+    pollfd ends[] = {{session.target().pidfd(), POLLIN, 0}, {signals.fd(), POLLIN, 0}};
+    poll(ends, std::size(ends), static_cast<int>(seconds * 1000));
     std::vector<std::uint64_t> hits = session.kernel().hits(session.plan().probes.size());
     if (Result<void> done = session.stop(); !done) return std::move(done).error();
     return hits;
@@ -39,6 +39,8 @@ Result<std::vector<std::uint64_t>> count_hits(Session& session, double seconds) 
 }  // namespace
 
 Result<int> probes(const ProbesOptions& options) {
+    Result<Signals> signals = Signals::block();
+    if (!signals) return std::move(signals).error();
     if (Result<void> done = require_all(); !done) return std::move(done).error();
     Result<Calibration> calibration = calibrate();
     if (!calibration) return std::move(calibration).error();
@@ -53,7 +55,7 @@ Result<int> probes(const ProbesOptions& options) {
     }
     Result<Session> session = Session::open(*std::move(target), *calibration, {.redirect = options.redirect});
     if (!session) return std::move(session).error();
-    Result<std::vector<std::uint64_t>> hits = count_hits(*session, options.seconds);
+    Result<std::vector<std::uint64_t>> hits = count_hits(*session, *signals, options.seconds);
     if (!hits) return std::move(hits).error();
     print_plan(session->plan(), *hits);
     fmt::print("\nattached by {}, counted for {:g} s\n", session->method() == AttachMethod::uprobe_multi ? "uprobe_multi" : "perf events", options.seconds);

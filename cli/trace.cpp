@@ -1,6 +1,5 @@
 // `memtrace-bpf -p PID` and `memtrace-bpf -- COMMAND`: attach, show a top periodically, end with a report.
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,15 +14,22 @@
 #include "loader/requirements.hpp"
 #include "process/launched.hpp"
 #include "reader/collector.hpp"
+#include "signals.hpp"
 #include "snapshot_name.hpp"
 #include "terminal.hpp"
 #include "top_view.hpp"
-#include "util/unique_fd.hpp"
 
 namespace memtrace::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// How often the redirected pointers are looked at: closely while an interpreter may still be starting.
+constexpr auto early_phase = std::chrono::seconds(3);
+constexpr auto early_check = std::chrono::milliseconds(50);
+constexpr auto late_check = std::chrono::seconds(1);
+// From the kernel's news of an exec to the stop that goes with it.
+constexpr auto exec_grace = std::chrono::milliseconds(200);
 
 Clock::duration seconds(double s) { return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s)); }
 
@@ -43,17 +49,14 @@ public:
     explicit Tracer(const TraceOptions& options) : options_(options), out_(options.command.empty() ? stdout : stderr), terminal_(Terminal::of(out_)) {}
 
     Result<int> run() {
-        sigset_t signals;
-        sigemptyset(&signals);
-        for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) sigaddset(&signals, signal);
-        sigprocmask(SIG_BLOCK, &signals, nullptr);
-        signals_ = UniqueFd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-        if (!signals_) return errno_error("waiting for signals", errno);
+        Result<Signals> signals = Signals::block();
+        if (!signals) return std::move(signals).error();
+        signals_.emplace(*std::move(signals));
         if (Result<void> done = check_output(options_.output); !done) return std::move(done).error();
         if (Result<void> done = require_all(); !done) return std::move(done).error();
         if (Result<void> done = attach(); !done) return std::move(done).error();
         announce();
-        if (Result<void> done = watch(); !done) return std::move(done).error();
+        watch();
         return finish();
     }
 
@@ -73,7 +76,9 @@ private:
         session_.emplace(*std::move(session));
         if (launched_) {
             collector_.emplace(*session_);
-            return load_image();
+            Result<void> done = load_image();
+            if (!done && !launched_->ending()) launched_->cancel();
+            return done;
         }
         if (Result<void> done = session_->update(Loading::complete); !done)
             return session_->target().alive() ? std::move(done) : Error{"pid " + std::to_string(options_.pid) + " ended while probes were being placed"};
@@ -86,13 +91,12 @@ private:
     // The launched program is held after an exec: probe its libraries as they are mapped, then let it go.
     Result<void> load_image() {
         session_->start();
-        if (Result<void> done = launched_->load([this] { return session_->update(Loading::in_progress); }); !done) return done;
-        if (!launched_->ending())
-            if (Result<void> done = session_->update(Loading::complete); !done) return done;
+        Result<void> done = launched_->load([this] { return session_->update(Loading::in_progress); });
+        if (done && !launched_->ending()) done = session_->update(Loading::complete);
         session_->forget_modules();
         collector_->image_replaced();
-        launched_->resume();
-        return {};
+        if (done) launched_->resume();
+        return done;
     }
 
     void announce() {
@@ -101,35 +105,61 @@ private:
     }
 
     // Until the time is up, a signal, the target's end, or its exec of something else.
-    Result<void> watch() {
+    void watch() {
         const Clock::time_point begin = Clock::now();
-        Clock::time_point next_top = begin + seconds(options_.interval_s);
-        Clock::time_point next_file = options_.snapshot_every_s ? begin + seconds(*options_.snapshot_every_s) : Clock::time_point::max();
+        next_top_ = begin + seconds(options_.interval_s);
+        next_file_ = options_.snapshot_every_s ? begin + seconds(*options_.snapshot_every_s) : Clock::time_point::max();
+        next_check_ = begin + early_check;
         const Clock::time_point end = options_.duration_s ? begin + seconds(*options_.duration_s) : Clock::time_point::max();
         while (!ended_) {
-            const Clock::time_point wake = std::min({next_top, next_file, end});
+            const Clock::time_point wake = std::min({next_top_, next_file_, next_check_, end});
             const auto wait = std::chrono::ceil<std::chrono::milliseconds>(wake - Clock::now()).count();
-            pollfd fds[] = {{signals_.get(), POLLIN, 0}, {session_->kernel().poll_fd(), POLLIN, 0}, {session_->target().pidfd(), POLLIN, 0}};
-            if (poll(fds, std::size(fds), static_cast<int>(std::clamp<long>(wait, 0, 1 << 30))) < 0 && errno != EINTR) return errno_error("poll", errno);
-            if (collector_->consume() && !launched_) end_because("the process replaced itself by another program");
+            pollfd fds[] = {{signals_->fd(), POLLIN, 0}, {session_->kernel().poll_fd(), POLLIN, 0}, {session_->target().pidfd(), POLLIN, 0}};
+            if (poll(fds, std::size(fds), static_cast<int>(std::clamp<long>(wait, 0, 1 << 30))) < 0 && errno != EINTR)
+                return fail(errno_error("poll", errno));
+            collector_->consume();
             if (fds[0].revents) handle_signals();
-            if (fds[2].revents && !launched_) end_because("the process has ended");
             if (launched_)
-                if (Result<void> done = handle_program(); !done) return done;
+                handle_program();
+            else if (fds[2].revents)
+                end_because("the process has ended");
+            check_for_exec();
             const Clock::time_point now = Clock::now();
-            if (now >= end) break;
-            if (now >= next_file && !ended_) {
-                write_periodic();
-                next_file = std::max(next_file + seconds(*options_.snapshot_every_s), now);
-            }
-            if (now >= next_top && !ended_) {
-                if (session_->redirects_changed())
-                    if (Result<void> done = session_->update(Loading::complete); !done) warn(done.error());
-                if (!show()) return Error{"cannot write to standard output"};
-                next_top = std::max(next_top + seconds(options_.interval_s), now);
-            }
+            if (now >= end) return;
+            if (!ended_) work_that_is_due(now, now - begin);
         }
-        return {};
+    }
+
+    void work_that_is_due(Clock::time_point now, Clock::duration since_begin) {
+        if (now >= next_check_) {
+            // A program may install allocators of its own; an interpreter that is starting does.
+            if (session_->redirects_changed()) replan();
+            next_check_ = now + (since_begin < early_phase ? early_check : late_check);
+        }
+        if (now >= next_file_) {
+            write_periodic();
+            next_file_ = std::max(next_file_ + seconds(*options_.snapshot_every_s), now);
+        }
+        if (now >= next_top_) {
+            if (!show()) fail(Error{output_failure()});
+            next_top_ = std::max(next_top_ + seconds(options_.interval_s), now);
+        }
+    }
+
+    void replan() {
+        if (Result<void> done = session_->update(Loading::complete); !done) warn(done.error());
+        session_->forget_modules();
+    }
+
+    // The launched program's main thread is held by us at an exec; everything else that executes is gone before we know.
+    void check_for_exec() {
+        if (ended_ || !session_->kernel().process().ended) {
+            exec_seen_.reset();
+            return;
+        }
+        if (!launched_) return end_because("the process replaced itself by another program");
+        if (!exec_seen_) exec_seen_ = Clock::now();
+        if (Clock::now() - *exec_seen_ > exec_grace) end_because("a thread of the program executed another program, which is not traced");
     }
 
     void end_because(const char* reason) {
@@ -137,12 +167,19 @@ private:
         reason_ = reason;
     }
 
+    // The trace so far is good: it is reported and saved, and the failure told last.
+    void fail(Error error) {
+        ended_ = true;
+        if (!failure_) failure_ = std::move(error);
+    }
+
+    const char* output_failure() const { return out_ == stdout ? "cannot write to standard output" : "cannot write to standard error"; }
+
     // In command mode Ctrl-C is the program's own business, which shares our terminal; a second one ends the trace alone.
     void handle_signals() {
-        signalfd_siginfo info{};
-        while (read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-            if (info.ssi_signo == SIGCHLD) continue;
-            if (launched_ && info.ssi_signo == SIGINT && !interrupted_) {
+        while (const std::optional<int> signal = signals_->next()) {
+            if (*signal == SIGCHLD) continue;
+            if (launched_ && (*signal == SIGINT || *signal == SIGQUIT) && !interrupted_) {
                 interrupted_ = true;
                 continue;
             }
@@ -150,13 +187,18 @@ private:
         }
     }
 
-    Result<void> handle_program() {
+    void handle_program() {
         const bool replaced = launched_->handle_events();
-        if (launched_->ending()) end_because("the program has ended");
-        if (!replaced) return {};
+        if (launched_->ending()) return end_because("the program has ended");
+        if (!replaced) return;
         collector_->consume();
-        if (Result<void> done = session_->image_replaced(); !done) return done;
-        return load_image();
+        Result<void> done = session_->image_replaced();
+        if (done) done = load_image();
+        if (done) return;
+        // It runs on untraced; we still wait for it, and report what was seen before.
+        warn(done.error());
+        session_->add_note("after an exec the program could not be traced: " + done.error().what);
+        launched_->resume();
     }
 
     void warn(const Error& error) { std::fprintf(stderr, "memtrace-bpf: %s\n", error.what.c_str()); }
@@ -165,7 +207,7 @@ private:
         const std::string path = snapshot_name(options_.snapshot_template, session_->target().pid(), ++written_, std::chrono::system_clock::now());
         if (Result<void> done = write_snapshot(collector_->snapshot(), path); !done) {
             warn(done.error());
-            failed_ = true;
+            if (!failure_) failure_ = Error{"not all periodic snapshots could be written"};
         }
     }
 
@@ -186,19 +228,18 @@ private:
         before_.reset();
         std::fprintf(out_, "%sFinal report%s%s\n", terminal_.is_terminal ? "\n" : "", reason_ ? ": " : "", reason_ ? reason_ : "");
         std::fputs(render_top(last, before_, {options_.rows, options_.interval_s}, terminal_).c_str(), out_);
-        const bool shown = std::fflush(out_) == 0;
+        if (std::fflush(out_) != 0) fail(Error{output_failure()});
         if (!options_.output.empty())
-            if (Result<void> done = write_snapshot(last, options_.output); !done) return std::move(done).error();
-        if (!restored) return restored.error();
-        if (!shown) return Error{"cannot write to standard output"};
-        if (failed_) return Error{"not all periodic snapshots could be written"};
+            if (Result<void> done = write_snapshot(last, options_.output); !done) fail(std::move(done).error());
+        if (!restored) fail(restored.error());
+        if (failure_) return *failure_;
         return launched_ && launched_->ending() ? launched_->ending()->shell_status() : 0;
     }
 
     const TraceOptions& options_;
     std::FILE* out_;
     Terminal terminal_;
-    UniqueFd signals_;
+    std::optional<Signals> signals_;
     std::optional<Launched> launched_;
     std::optional<Session> session_;
     std::optional<Collector> collector_;
@@ -207,7 +248,9 @@ private:
     unsigned written_ = 0;
     bool ended_ = false;
     bool interrupted_ = false;
-    bool failed_ = false;  ///< A periodic snapshot could not be written; said then, told by the exit status.
+    std::optional<Error> failure_;  ///< Told at the end, by a message and the exit status.
+    std::optional<Clock::time_point> exec_seen_;
+    Clock::time_point next_top_{}, next_file_{}, next_check_{};
 };
 
 }  // namespace

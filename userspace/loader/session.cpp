@@ -117,11 +117,11 @@ Result<void> Session::write_redirects(const std::vector<PlannedRedirect>& redire
     // aligned store of 8 bytes is seen whole or not at all.
     if (Result<StoppedThreads> result = StoppedThreads::stop(target_->pid())) stopped.emplace(*std::move(result));
     for (const PlannedRedirect& redirect : redirects) {
-        const auto known = std::find_if(written_.begin(), written_.end(), [&](const PlannedRedirect& w) { return w.slot == redirect.slot; });
-        if (known != written_.end())
-            *known = redirect;
-        else
-            written_.push_back(redirect);
+        // The program may have put another function there since: that one is planned for next time, not overwritten.
+        const Result<std::uint64_t> now = target_->read<std::uint64_t>(redirect.slot);
+        if (!now || *now != redirect.found) continue;
+        std::erase_if(written_, [&](const PlannedRedirect& earlier) { return earlier.slot == redirect.slot; });
+        written_.push_back(redirect);
         if (Result<void> done = target_->write_pointer(redirect.slot, redirect.target); !done) return std::move(done).error().in("redirecting " + redirect.name);
     }
     stopped.reset();
@@ -130,7 +130,7 @@ Result<void> Session::write_redirects(const std::vector<PlannedRedirect>& redire
 }
 
 bool Session::redirects_changed() const {
-    return std::any_of(written_.begin(), written_.end(), [&](const PlannedRedirect& redirect) {
+    return std::any_of(plan_.redirects.begin(), plan_.redirects.end(), [&](const PlannedRedirect& redirect) {
         const Result<std::uint64_t> now = target_->read<std::uint64_t>(redirect.slot);
         return now && *now != redirect.target;
     });
@@ -161,6 +161,7 @@ void Session::start() {
 
 Result<void> Session::image_replaced() {
     written_.clear();
+    plan_.redirects.clear();
     modules_.clear();
     mt_process& process = kernel_.process();
     process.python = {};

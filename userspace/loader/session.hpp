@@ -48,6 +48,8 @@ public:
     Result<void> image_replaced();
     /// Puts pointers back and removes the probes; counting ends. Errors say which pointer could not be put back.
     Result<void> stop();
+    /// One sentence more for every report: something that is not seen.
+    void add_note(std::string note) { plan_.notes.push_back(std::move(note)); }
     /// Frees what only update() needs.
     void forget_modules() { modules_.clear(); }
 

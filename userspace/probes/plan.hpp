@@ -30,6 +30,7 @@ struct PlannedProbe {
 struct PlannedRedirect {
     std::string name;               ///< "obj.malloc".
     std::uint64_t slot = 0;         ///< Address of the pointer.
+    std::uint64_t found = 0;        ///< What it held when this was planned: the original, or what an earlier tracer left there.
     std::uint64_t original = 0;
     std::uint64_t target = 0;
 };

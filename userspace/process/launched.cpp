@@ -13,9 +13,11 @@
 
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include "process/info.hpp"
 #include "util/unique_fd.hpp"
@@ -24,6 +26,9 @@ namespace memtrace {
 namespace {
 
 constexpr long trace_options = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD;
+// While a breakpoint of ours stands in its code it cannot go on alone.
+constexpr long loading_options = trace_options | PTRACE_O_EXITKILL;
+constexpr auto release_limit = std::chrono::seconds(1);
 constexpr int system_call_stop = SIGTRAP | 0x80;
 constexpr unsigned char breakpoint_byte = 0xcc;
 
@@ -63,6 +68,9 @@ bool become_invoking_user() {
 
 int event_of(int status) { return status >> 16; }
 
+// Stopped by a terminal or SIGSTOP, not by us.
+bool is_group_stop(int status) { return event_of(status) == PTRACE_EVENT_STOP && WSTOPSIG(status) != SIGTRAP; }
+
 bool maps_code(int pid) {
     __ptrace_syscall_info info{};
     if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info) <= 0) return false;
@@ -81,7 +89,10 @@ Result<Launched> Launched::start(const std::vector<std::string>& arguments) {
     UniqueFd failure_read(failure[0]), failure_write(failure[1]);
     const pid_t pid = fork();
     if (pid < 0) return errno_error("starting " + arguments[0], errno);
-    if (pid == 0) become_program(go_read.get(), failure_write.get(), arguments);
+    if (pid == 0) {
+        go_write.reset();  // or our death would not be noticed
+        become_program(go_read.get(), failure_write.get(), arguments);
+    }
     Launched launched(pid);
     failure_write.reset();
     if (ptrace(PTRACE_SEIZE, pid, nullptr, reinterpret_cast<void*>(trace_options)) != 0) {
@@ -114,8 +125,12 @@ std::optional<int> Launched::step(int request, int signal) {
     do got = waitpid(pid_, &status, __WALL);
     while (got < 0 && errno == EINTR);
     if (got == pid_ && WIFSTOPPED(status)) return status;
-    ending_ = Ending{WIFSIGNALED(status), WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)};
+    ended(status);
     return std::nullopt;
+}
+
+void Launched::ended(int status) {
+    ending_ = Ending{WIFSIGNALED(status), WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)};
 }
 
 Result<void> Launched::load(const std::function<Result<void>()>& mapped) {
@@ -128,6 +143,7 @@ Result<void> Launched::load(const std::function<Result<void>()>& mapped) {
 // The loader maps libraries by system calls; after each that maps code everything stands still for `mapped`. A breakpoint at the
 // entry point tells the end of it: there the original byte is put back.
 Result<void> Launched::load_with_breakpoint(std::uint64_t entry, const std::function<Result<void>()>& mapped) {
+    ptrace(PTRACE_SETOPTIONS, pid_, nullptr, reinterpret_cast<void*>(loading_options));
     errno = 0;
     const long original = ptrace(PTRACE_PEEKTEXT, pid_, entry, nullptr);
     if (errno != 0) return errno_error("reading the entry point", errno);
@@ -136,16 +152,21 @@ Result<void> Launched::load_with_breakpoint(std::uint64_t entry, const std::func
     Result<void> outcome;
     bool mapping = false;
     int signal = 0;
+    int request = PTRACE_SYSCALL;
     while (outcome) {
-        const std::optional<int> status = step(PTRACE_SYSCALL, signal);
+        const std::optional<int> status = step(request, signal);
         if (!status) return outcome;
         signal = 0;
+        request = PTRACE_SYSCALL;
         if (WSTOPSIG(*status) == system_call_stop) {
             const bool done = std::exchange(mapping, maps_code(pid_));
             if (done && !mapping) outcome = mapped();
             continue;
         }
-        if (event_of(*status)) continue;
+        if (event_of(*status)) {
+            if (is_group_stop(*status)) request = PTRACE_LISTEN;
+            continue;
+        }
         user_regs_struct registers{};
         ptrace(PTRACE_GETREGS, pid_, nullptr, &registers);
         if (WSTOPSIG(*status) == SIGTRAP && registers.rip == entry + 1) {
@@ -159,21 +180,25 @@ Result<void> Launched::load_with_breakpoint(std::uint64_t entry, const std::func
     errno = 0;
     const long now = ptrace(PTRACE_PEEKTEXT, pid_, entry, nullptr);
     ptrace(PTRACE_POKETEXT, pid_, entry, (now & ~0xffL) | (original & 0xff));
+    ptrace(PTRACE_SETOPTIONS, pid_, nullptr, reinterpret_cast<void*>(trace_options));
     return outcome ? mapped() : outcome;
 }
 
-void Launched::resume() { ptrace(PTRACE_CONT, pid_, nullptr, nullptr); }
+void Launched::resume() {
+    held_ = false;
+    ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
+}
 
 bool Launched::handle_events() {
     int status = 0;
     while (!ending_ && waitpid(pid_, &status, __WALL | WNOHANG) == pid_) {
         if (!WIFSTOPPED(status)) {
-            ending_ = Ending{WIFSIGNALED(status), WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)};
+            ended(status);
             return false;
         }
-        if (event_of(status) == PTRACE_EVENT_EXEC) return true;
+        if (event_of(status) == PTRACE_EVENT_EXEC) return held_ = true;
         // Stopped by a terminal or SIGSTOP: it stays stopped until somebody continues it.
-        if (event_of(status) == PTRACE_EVENT_STOP && WSTOPSIG(status) != SIGTRAP) {
+        if (is_group_stop(status)) {
             ptrace(PTRACE_LISTEN, pid_, nullptr, nullptr);
             continue;
         }
@@ -182,16 +207,27 @@ bool Launched::handle_events() {
     return false;
 }
 
-void Launched::release() {
-    if (!std::exchange(traced_, false)) return;
-    if (ptrace(PTRACE_DETACH, pid_, nullptr, nullptr) == 0) return;
-    ptrace(PTRACE_INTERRUPT, pid_, nullptr, nullptr);
+void Launched::cancel() {
+    kill(pid_, SIGKILL);
     int status = 0;
-    if (waitpid(pid_, &status, __WALL) != pid_) return;
-    if (!WIFSTOPPED(status)) {
-        ending_ = Ending{WIFSIGNALED(status), WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)};
+    if (waitpid(pid_, &status, __WALL) == pid_) ended(status);
+}
+
+// Detaching needs a stop. One that is there already may be a signal on its way to the program: it is passed on, not dropped.
+void Launched::release() {
+    if (!std::exchange(traced_, false) || ending_) return;
+    if (held_) {
+        ptrace(PTRACE_DETACH, pid_, nullptr, nullptr);
         return;
     }
+    if (ptrace(PTRACE_INTERRUPT, pid_, nullptr, nullptr) != 0) return;
+    const auto deadline = std::chrono::steady_clock::now() + release_limit;
+    int status = 0;
+    pid_t got = 0;
+    while ((got = waitpid(pid_, &status, __WALL | WNOHANG)) == 0 && std::chrono::steady_clock::now() < deadline)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (got != pid_) return;  // it does not stop (its main thread is gone): the kernel lets go of it when we end
+    if (!WIFSTOPPED(status)) return ended(status);
     const int signal = event_of(status) ? 0 : WSTOPSIG(status);
     ptrace(PTRACE_DETACH, pid_, nullptr, reinterpret_cast<void*>(static_cast<long>(signal)));
 }

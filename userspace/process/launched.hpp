@@ -21,13 +21,15 @@ struct Ending {
     [[nodiscard]] int shell_status() const { return by_signal ? 128 + value : value; }
 };
 
-/// Move-only. Our child and tracee; the kernel lets it run on if we die. Destruction lets it run on, too.
+/// Move-only. Our child and tracee; the kernel lets it run on if we die (but ends it if we die while it is loading, when it could not
+/// run on). Destruction lets it run on, too.
 class Launched {
 public:
     /// Starts `arguments` (found through PATH) as the user who called sudo, if any; it is held right after exec.
     /// Errors: not found or not executable (the hint says which), fork failed.
     static Result<Launched> start(const std::vector<std::string>& arguments);
-    Launched(Launched&& other) noexcept : pid_(std::exchange(other.pid_, 0)), ending_(other.ending_) {}
+    Launched(Launched&& other) noexcept
+        : pid_(std::exchange(other.pid_, 0)), traced_(other.traced_), held_(other.held_), ending_(other.ending_) {}
     Launched& operator=(Launched&&) = delete;
     ~Launched();
 
@@ -42,17 +44,21 @@ public:
     /// then held as after start().
     bool handle_events();
     [[nodiscard]] const std::optional<Ending>& ending() const { return ending_; }
+    /// Ends it before it has run any code of its own.
+    void cancel();
     /// Stops being its tracer.
     void release();
 
 private:
     explicit Launched(int pid) : pid_(pid) {}
+    void ended(int status);
     /// Continues with `request` (PTRACE_CONT, PTRACE_SYSCALL) until the next stop; the wait status, nothing when it ended.
     std::optional<int> step(int request, int signal);
     Result<void> load_with_breakpoint(std::uint64_t entry, const std::function<Result<void>()>& mapped);
 
     int pid_ = 0;
     bool traced_ = true;
+    bool held_ = true;  ///< By us: stopped after an exec or while loading.
     std::optional<Ending> ending_;
 };
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 
@@ -25,6 +26,18 @@ std::vector<int> list_threads(int pid) {
         if (std::from_chars(name.data(), name.data() + name.size(), tid).ec == std::errc()) tids.push_back(tid);
     }
     return tids;
+}
+
+// A thread that waits in the kernel for a device or a vfork child runs no code of its own, and one that has ended none any more:
+// neither reads a pointer just now, and neither would stop.
+bool needs_no_stop(int pid, int tid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/stat");
+    std::string text;
+    std::getline(file, text);
+    const std::size_t behind_name = text.rfind(") ");
+    if (behind_name == std::string::npos) return true;
+    const char state = text[behind_name + 2];
+    return state == 'D' || state == 'Z' || state == 'X';
 }
 
 // Detaching needs a stopped thread. A signal that stopped it instead of us is delivered, not swallowed.
@@ -60,11 +73,14 @@ Result<StoppedThreads> StoppedThreads::stop(int pid, std::chrono::milliseconds l
         std::vector<int> fresh;
         for (const int tid : list_threads(pid)) {
             if (std::find(stopped.tids_.begin(), stopped.tids_.end(), tid) != stopped.tids_.end()) continue;
+            if (needs_no_stop(pid, tid)) continue;
             if (ptrace(PTRACE_SEIZE, tid, nullptr, nullptr) != 0) {
-                if (errno == ESRCH) continue;  // it ended
-                return errno_error("stopping thread " + std::to_string(tid), errno, "is a debugger attached to the process?");
+                const int code = errno;
+                if (code == ESRCH || needs_no_stop(pid, tid)) continue;  // it ended just then
+                return errno_error("stopping thread " + std::to_string(tid), code, "is a debugger attached to the process?");
             }
             ptrace(PTRACE_INTERRUPT, tid, nullptr, nullptr);
+            stopped.tids_.push_back(tid);  // ours from here on, whatever comes next
             fresh.push_back(tid);
         }
         if (fresh.empty()) return stopped;
@@ -72,7 +88,7 @@ Result<StoppedThreads> StoppedThreads::stop(int pid, std::chrono::milliseconds l
         for (const int tid : fresh) {
             const Wait result = wait_stopped(tid, deadline);
             if (result == Wait::late) late = true;
-            if (result != Wait::gone) stopped.tids_.push_back(tid);
+            if (result == Wait::gone) std::erase(stopped.tids_, tid);
         }
         if (late) return Error{"a thread of pid " + std::to_string(pid) + " did not stop in time (it waits in the kernel)"};
     }
@@ -80,8 +96,9 @@ Result<StoppedThreads> StoppedThreads::stop(int pid, std::chrono::milliseconds l
 }
 
 StoppedThreads::~StoppedThreads() {
+    // First all that are stopped, so that none of them waits for one that is not.
+    std::erase_if(tids_, [](int tid) { return ptrace(PTRACE_DETACH, tid, nullptr, nullptr) == 0 || errno != ESRCH; });
     for (const int tid : tids_) {
-        if (ptrace(PTRACE_DETACH, tid, nullptr, nullptr) == 0 || errno != ESRCH) continue;
         // Not stopped yet: wait until it is. The kernel stops it before it runs any code of its own.
         int status = 0;
         if (waitpid(tid, &status, __WALL) == tid && WIFSTOPPED(status)) release(tid, status);

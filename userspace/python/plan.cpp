@@ -45,10 +45,12 @@ public:
     }
 
 private:
-    // mem and obj share their functions by default: such blocks are shown as obj, since a probe cannot tell who asked.
+    // mem and obj share their functions by default: such blocks are shown as obj, since a probe cannot tell who asked. Where all
+    // three share (PYTHONMALLOC=malloc) they are shown as raw, the only one that may be called without the GIL.
     mt_domain shown_domain(const AllocatorTable& table, std::size_t i) const {
-        for (const AllocatorTable& other : interpreter_.tables)
-            if (other.domain == MT_DOMAIN_OBJ && other.functions[i] == table.functions[i]) return MT_DOMAIN_OBJ;
+        for (const mt_domain shown : {MT_DOMAIN_RAW, MT_DOMAIN_OBJ})
+            for (const AllocatorTable& other : interpreter_.tables)
+                if (other.domain == shown && other.functions[i] == table.functions[i]) return shown;
         return table.domain;
     }
 
@@ -78,7 +80,7 @@ private:
             probe.site = chosen.probe;
             probe.redirect = chosen.kind;
             const std::uint64_t bias = meaning.module->bias;
-            plan_.redirects.push_back({std::string(domain_name(table.domain)) + "." + table_layout[i].name, table.slot(i), meaning.entry + bias, chosen.target + bias});
+            plan_.redirects.push_back({std::string(domain_name(table.domain)) + "." + table_layout[i].name, table.slot(i), table.functions[i], meaning.entry + bias, chosen.target + bias});
         }
         if (meaning.redirected) left_redirected_ = true;
         add_probe(plan_, *meaning.module, std::move(probe), meaning.entry);

@@ -48,12 +48,12 @@ private:
     Session& session_;
     NativeSymbolizer native_;
     CodeObjects codes_;
-    Snapshot names_;              ///< Owns the strings and frames that snapshots start from.
+    Snapshot names_;  ///< Owns the strings and frames that snapshots start from.
     Interner interner_;
     std::vector<NamedSite> sites_;
     std::vector<std::uint32_t> pending_;  ///< New sites of this reading, to be named together.
     bool symbols_in_use_ = false;
-    Process last_process_;        ///< What /proc said while the target lived.
+    Process last_process_;  ///< What /proc said while the target lived.
     std::uint64_t unresolved_ = 0;
     bool exec_seen_ = false;
 };

@@ -3,6 +3,8 @@
 
 #include <cstdlib>
 #include <ctime>
+#include <optional>
+#include <string>
 
 #include "support/catch.hpp"
 
@@ -13,23 +15,20 @@ namespace {
 // A time zone for one rule.
 class TimeZone {
 public:
-    explicit TimeZone(const char* name) : had_(std::getenv("TZ") != nullptr), before_(had_ ? std::getenv("TZ") : "") { set(name); }
-    ~TimeZone() {
-        if (had_)
-            set(before_.c_str());
-        else
-            ::unsetenv("TZ"), ::tzset();
+    explicit TimeZone(const char* name) {
+        if (const char* before = std::getenv("TZ")) before_ = before;
+        set(name);
     }
+    ~TimeZone() { set(before_ ? before_->c_str() : nullptr); }
     TimeZone(const TimeZone&) = delete;
     TimeZone& operator=(const TimeZone&) = delete;
 
 private:
     static void set(const char* name) {
-        ::setenv("TZ", name, 1);
+        name ? ::setenv("TZ", name, 1) : ::unsetenv("TZ");
         ::tzset();
     }
-    bool had_;
-    std::string before_;
+    std::optional<std::string> before_;
 };
 
 // 2013-09-24 16:33:48 UTC, the example of the PEP, and almost a second more.
