@@ -19,8 +19,8 @@ bool write_json(const std::vector<Figure>& figures, const std::string& path) {
     const char* separator = "\n";
     for (const Figure& figure : figures) {
         out << separator
-            << fmt::format(R"(  {{"name": "{}", "unit": "{}", "value": {:.6g}, "at_most": {:.6g}, "holds": {}, "detail": "{}"}})", figure.name, figure.unit,
-                           figure.value, figure.at_most, figure.holds(), figure.detail);
+            << fmt::format(R"(  {{"name": "{}", "unit": "{}", "value": {:.6g}, "at_most": {:.6g}, "holds": {}, "detail": "{}"}})", figure.name,
+                           figure.unit, figure.value, figure.at_most, figure.holds(), figure.detail);
         separator = ",\n";
     }
     out << "\n]}\n";

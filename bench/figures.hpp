@@ -10,8 +10,8 @@ struct Figure {
     std::string name;
     std::string unit;
     double value = 0;
-    double at_most = 0;      ///< 0: information only.
-    std::string detail;      ///< The absolute numbers behind a ratio.
+    double at_most = 0;  ///< 0: information only.
+    std::string detail;  ///< The absolute numbers behind a ratio.
     [[nodiscard]] bool holds() const { return at_most == 0 || value <= at_most; }
 };
 

@@ -42,7 +42,9 @@ Result<void> measure_pairs(const Calibration& calibration, std::vector<Figure>& 
         if (auto done = time_with([&] { return attach_tracer(pid, calibration, 16); }, subject, line, runs_a_round, sixteen); !done) return done;
         if (auto done = time_with([&] { return attach_memleak(pid, calibration); }, subject, short_line, runs_a_round, memleak); !done) return done;
     }
-    const auto detail = [&](double traced, double against) { return fmt::format("{:.0f} ns / {:.0f} ns added a pair", traced - none, against - none); };
+    const auto detail = [&](double traced, double against) {
+        return fmt::format("{:.0f} ns / {:.0f} ns added a pair", traced - none, against - none);
+    };
     figures.push_back({"malloc+free pair, caller line, added / floor", "", (one - none) / (floor - none), 1.2, detail(one, floor)});
     figures.push_back({"malloc+free pair, 16 frames, added / floor", "", (sixteen - none) / (floor - none), 1.7, detail(sixteen, floor)});
     figures.push_back({"malloc+free pair, caller line, added / memleak's design", "", (one - none) / (memleak - none), 0.2, detail(one, memleak)});
@@ -64,7 +66,8 @@ Result<void> measure_python(const Calibration& calibration, std::vector<Figure>&
     }
     figures.push_back({"Python object churn, newest frame, added / floor", "", (traced - none) / (floor - none), 1.4,
                        fmt::format("{:.2f} s / {:.2f} s added to {:.2f} s", traced - none, floor - none, none)});
-    figures.push_back({"Python object churn, total / total under tracemalloc.start(1)", "", traced / tracemalloc, 0, fmt::format("{:.2f} s / {:.2f} s", traced, tracemalloc)});
+    figures.push_back({"Python object churn, total / total under tracemalloc.start(1)", "", traced / tracemalloc, 0,
+                       fmt::format("{:.2f} s / {:.2f} s", traced, tracemalloc)});
     return {};
 }
 

@@ -1,10 +1,10 @@
 // `memtrace-bpf doctor`: what this kernel and user can do, measured where it can be measured.
-#include <CLI/CLI.hpp>
 #include <Zydis/Zydis.h>
 #include <bpf/libbpf.h>
 #include <elfutils/version.h>
 #include <fmt/format.h>
 #include <sys/utsname.h>
+#include <CLI/CLI.hpp>
 
 #include "commands.hpp"
 #include "loader/calibrate.hpp"
@@ -23,11 +23,13 @@ const char* mark(Verdict verdict) {
 
 void print_costs(const Calibration& calibration) {
     const bool multi = calibration.method == AttachMethod::uprobe_multi;
-    fmt::print("{:<22} {:<8} {}\n", "attaching", multi ? "ok" : "limited", multi ? "uprobe_multi" : "one perf event a probe (uprobe_multi needs Linux 6.10: attaching and detaching take longer)");
+    fmt::print("{:<22} {:<8} {}\n", "attaching", multi ? "ok" : "limited",
+               multi ? "uprobe_multi" : "one perf event a probe (uprobe_multi needs Linux 6.10: attaching and detaching take longer)");
     fmt::print("\nCost of one probe hit here, by the instruction it displaces (return probe: +{:.0f} ns):\n", calibration.costs.return_ns);
     for (std::size_t i = 0; i < instruction_kind_count; ++i) {
         const auto kind = static_cast<InstructionKind>(i);
-        fmt::print("  {:<8} {:>7.0f} ns  {}\n", name_of(kind), calibration.costs.entry_ns[i], calibration.costs.emulated(kind) ? "emulated" : "single-stepped");
+        fmt::print("  {:<8} {:>7.0f} ns  {}\n", name_of(kind), calibration.costs.entry_ns[i],
+                   calibration.costs.emulated(kind) ? "emulated" : "single-stepped");
     }
 }
 
@@ -48,9 +50,9 @@ Result<int> doctor(const DoctorOptions&) {
         if (!calibration) return std::move(calibration).error();
         print_costs(*calibration);
     }
-    fmt::print("\nlibraries: libbpf {}, Zydis {}.{}.{}, elfutils {}.{}, fmt {}.{}, CLI11 {}\n", libbpf_version_string(), ZYDIS_VERSION_MAJOR(ZydisGetVersion()),
-               ZYDIS_VERSION_MINOR(ZydisGetVersion()), ZYDIS_VERSION_PATCH(ZydisGetVersion()), _ELFUTILS_VERSION / 1000, _ELFUTILS_VERSION % 1000, FMT_VERSION / 10000,
-               FMT_VERSION / 100 % 100, CLI11_VERSION);
+    fmt::print("\nlibraries: libbpf {}, Zydis {}.{}.{}, elfutils {}.{}, fmt {}.{}, CLI11 {}\n", libbpf_version_string(),
+               ZYDIS_VERSION_MAJOR(ZydisGetVersion()), ZYDIS_VERSION_MINOR(ZydisGetVersion()), ZYDIS_VERSION_PATCH(ZydisGetVersion()),
+               _ELFUTILS_VERSION / 1000, _ELFUTILS_VERSION % 1000, FMT_VERSION / 10000, FMT_VERSION / 100 % 100, CLI11_VERSION);
     fmt::print("{}\n", usable ? "Everything needed is there." : "Tracing is not possible here; stats and diff of saved snapshots are.");
     return usable ? 0 : 1;
 }

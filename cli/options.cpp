@@ -39,17 +39,32 @@ Sizes are binary (1 KiB = 1024 B). Blocks older than the trace are not known; th
 
 void add_trace_options(CLI::App& app, TraceOptions& trace) {
     app.add_option("-p,--pid", trace.pid, "Process to trace")->check(between(1, INT32_MAX))->type_name("PID");
-    app.add_option("-i,--interval", trace.interval_s, "Seconds between two displays")->check(between(0.05, 86400.0))->capture_default_str()->type_name("SECONDS");
+    app.add_option("-i,--interval", trace.interval_s, "Seconds between two displays")
+        ->check(between(0.05, 86400.0))
+        ->capture_default_str()
+        ->type_name("SECONDS");
     app.add_option("-n,--rows", trace.rows, "Rows of the display")->check(between(1U, 100000U))->capture_default_str()->type_name("ROWS");
-    app.add_option("--duration", trace.duration_s, "End after this time (default: Ctrl-C or the target's end)")->check(between(0.0, 1e9))->type_name("SECONDS");
+    app.add_option("--duration", trace.duration_s, "End after this time (default: Ctrl-C or the target's end)")
+        ->check(between(0.0, 1e9))
+        ->type_name("SECONDS");
     app.add_option("-o,--output", trace.output, "Write a snapshot to FILE at the end")->type_name("FILE");
     app.add_option("--snapshot-every", trace.snapshot_every_s, "Write a snapshot periodically")->check(between(0.05, 1e9))->type_name("SECONDS");
-    app.add_option("--snapshot-template", trace.snapshot_template, "Its file name; $pid, $timestamp, $counter are replaced")->capture_default_str()->type_name("NAME");
-    app.add_option("--frames", trace.frames, "Stack frames kept of each kind (Python, native)")->check(between(1, MT_MAX_FRAMES))->capture_default_str()->type_name("N");
-    app.add_option("--live-blocks", trace.live_blocks, "Room for this many live blocks, 32 bytes of kernel memory each (default: by the target's size)")
-        ->check(between(std::uint64_t{1}, std::uint64_t{1} << 32))->type_name("N");
-    app.add_option("--sites", trace.sites, "Room for this many distinct stacks (default: 131072, fewer with many frames)")->check(between(1U, 1U << 26))->type_name("N");
-    app.add_flag_callback("--no-redirect", [&trace] { trace.redirect = false; }, "Write nothing into the target: CPython's inlined allocations stay unseen");
+    app.add_option("--snapshot-template", trace.snapshot_template, "Its file name; $pid, $timestamp, $counter are replaced")
+        ->capture_default_str()
+        ->type_name("NAME");
+    app.add_option("--frames", trace.frames, "Stack frames kept of each kind (Python, native)")
+        ->check(between(1, MT_MAX_FRAMES))
+        ->capture_default_str()
+        ->type_name("N");
+    app.add_option("--live-blocks", trace.live_blocks,
+                   "Room for this many live blocks, 32 bytes of kernel memory each (default: by the target's size)")
+        ->check(between(std::uint64_t{1}, std::uint64_t{1} << 32))
+        ->type_name("N");
+    app.add_option("--sites", trace.sites, "Room for this many distinct stacks (default: 131072, fewer with many frames)")
+        ->check(between(1U, 1U << 26))
+        ->type_name("N");
+    app.add_flag_callback(
+        "--no-redirect", [&trace] { trace.redirect = false; }, "Write nothing into the target: CPython's inlined allocations stay unseen");
 }
 
 }  // namespace
@@ -81,8 +96,12 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     diff_command->add_option("-n,--rows", diff.rows, "Only the first ROWS lines (default: all)")->type_name("ROWS");
     CLI::App* probes_command = app.add_subcommand("probes", "Where probes stand in a process, what a hit costs, how often they are hit");
     probes_command->add_option("-p,--pid", probes.pid, "Process")->required()->check(between(1, INT32_MAX))->type_name("PID");
-    probes_command->add_option("--seconds", probes.seconds, "Count hits for this long; 0: only plan, touch nothing")->check(between(0.0, 3600.0))->capture_default_str()->type_name("SECONDS");
-    probes_command->add_flag_callback("--no-redirect", [&probes] { probes.redirect = false; }, "As when tracing");
+    probes_command->add_option("--seconds", probes.seconds, "Count hits for this long; 0: only plan, touch nothing")
+        ->check(between(0.0, 3600.0))
+        ->capture_default_str()
+        ->type_name("SECONDS");
+    probes_command->add_flag_callback(
+        "--no-redirect", [&probes] { probes.redirect = false; }, "As when tracing");
     CLI::App* doctor_command = app.add_subcommand("doctor", "What this kernel and user can do, and what that limits");
 
     app.footer(examples);  // after the subcommands, which would inherit it

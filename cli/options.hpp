@@ -10,12 +10,12 @@
 namespace memtrace::cli {
 
 struct TraceOptions {
-    int pid = 0;                             ///< 0: `command` is run instead.
+    int pid = 0;  ///< 0: `command` is run instead.
     std::vector<std::string> command;
     double interval_s = 5;
     unsigned rows = 20;
     std::optional<double> duration_s;
-    std::string output;                      ///< -o; empty: no final snapshot.
+    std::string output;  ///< -o; empty: no final snapshot.
     std::optional<double> snapshot_every_s;
     std::string snapshot_template;
     unsigned frames = 1;
@@ -25,7 +25,7 @@ struct TraceOptions {
 };
 struct StatsOptions {
     std::string file;
-    unsigned rows = 0;                       ///< 0: all.
+    unsigned rows = 0;  ///< 0: all.
 };
 struct DiffOptions {
     std::string before, after;
@@ -33,7 +33,7 @@ struct DiffOptions {
 };
 struct ProbesOptions {
     int pid = 0;
-    double seconds = 1;                      ///< How long hits are counted.
+    double seconds = 1;  ///< How long hits are counted.
     bool redirect = true;
 };
 struct DoctorOptions {};

@@ -19,10 +19,14 @@ void print_plan(const Plan& plan, const std::vector<std::uint64_t>& hits) {
     for (std::size_t i = 0; i < plan.probes.size(); ++i) {
         const PlannedProbe& probe = plan.probes[i];
         fmt::print("{:<15} {:<20} {:<22} {:<15} {:>7.0f} {:>10}  {}+{:#x}\n", probe.hook, probe.symbol, probe.site.instruction,
-                   probe.site.emulated ? "emulated" : "single-stepped", probe.site.cost_ns, hits.empty() ? "-" : std::to_string(hits[i]), printable(probe.file), probe.offset);
+                   probe.site.emulated ? "emulated" : "single-stepped", probe.site.cost_ns, hits.empty() ? "-" : std::to_string(hits[i]),
+                   printable(probe.file), probe.offset);
     }
-    if (!plan.redirects.empty()) fmt::print("\nredirected pointers of CPython's allocator tables (put back at the end):\n{:<15} {:>18} {:>18} {:>18}\n", "TABLE", "POINTER AT", "ORIGINAL", "WHILE TRACING");
-    for (const PlannedRedirect& redirect : plan.redirects) fmt::print("{:<15} {:#18x} {:#18x} {:#18x}\n", redirect.name, redirect.slot, redirect.original, redirect.target);
+    if (!plan.redirects.empty())
+        fmt::print("\nredirected pointers of CPython's allocator tables (put back at the end):\n{:<15} {:>18} {:>18} {:>18}\n", "TABLE", "POINTER AT",
+                   "ORIGINAL", "WHILE TRACING");
+    for (const PlannedRedirect& redirect : plan.redirects)
+        fmt::print("{:<15} {:#18x} {:#18x} {:#18x}\n", redirect.name, redirect.slot, redirect.original, redirect.target);
     for (const std::string& note : plan.notes) fmt::print("note: {}\n", printable(note));
 }
 
@@ -58,7 +62,8 @@ Result<int> probes(const ProbesOptions& options) {
     Result<std::vector<std::uint64_t>> hits = count_hits(*session, *signals, options.seconds);
     if (!hits) return std::move(hits).error();
     print_plan(session->plan(), *hits);
-    fmt::print("\nattached by {}, counted for {:g} s\n", session->method() == AttachMethod::uprobe_multi ? "uprobe_multi" : "perf events", options.seconds);
+    fmt::print("\nattached by {}, counted for {:g} s\n", session->method() == AttachMethod::uprobe_multi ? "uprobe_multi" : "perf events",
+               options.seconds);
     return 0;
 }
 

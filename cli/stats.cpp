@@ -21,7 +21,8 @@ void print_rows(const Rows& rows, unsigned limit) {
 // What qualifies the numbers goes to stderr, so that the lines stay what scripts expect.
 void print_losses(const std::string& file, const Snapshot& snapshot) {
     for (const Loss& loss : snapshot.losses)
-        if (loss.lost && loss.count) std::fprintf(stderr, "memtrace-bpf: %s: lost %llu: %s\n", file.c_str(), static_cast<unsigned long long>(loss.count), loss.cause.c_str());
+        if (loss.lost && loss.count)
+            std::fprintf(stderr, "memtrace-bpf: %s: lost %llu: %s\n", file.c_str(), static_cast<unsigned long long>(loss.count), loss.cause.c_str());
 }
 
 }  // namespace

@@ -9,9 +9,9 @@ namespace memtrace::cli {
 
 struct Terminal {
     bool is_terminal = false;
-    bool colour = false;       ///< A terminal, and NO_COLOR is not set.
-    bool unicode = false;      ///< The locale's character set is UTF-8.
-    unsigned columns = 0;      ///< 0: unlimited (not a terminal).
+    bool colour = false;   ///< A terminal, and NO_COLOR is not set.
+    bool unicode = false;  ///< The locale's character set is UTF-8.
+    unsigned columns = 0;  ///< 0: unlimited (not a terminal).
 
     static Terminal of(std::FILE* stream);
 };

@@ -109,11 +109,13 @@ private:
             seconds = std::max(1e-3, seconds - std::chrono::duration<double>(before_->traced_for).count());
             events -= before_->events;
             const auto change = static_cast<std::int64_t>(process.traced_bytes - before_->processes.front().traced_bytes);
-            growth = bar_ + (change < 0 ? "shrinks " : "grows ") + format_size(static_cast<std::uint64_t>(std::abs(static_cast<double>(change)) / seconds)) + "/s";
+            growth = bar_ + (change < 0 ? "shrinks " : "grows ") +
+                     format_size(static_cast<std::uint64_t>(std::abs(static_cast<double>(change)) / seconds)) + "/s";
         }
-        line(fmt::format("RSS {}{}live {} in {} blocks{}peak {}{}", format_size(process.rss_bytes), bar_, format_size(process.traced_bytes), grouped(blocks), bar_,
-                         format_size(process.traced_peak_bytes), growth));
-        line(fmt::format("{} events/s, tracing {} {:.1f} % of a core", short_count(static_cast<double>(events) / std::max(1e-3, seconds)), about_, cost() * 100));
+        line(fmt::format("RSS {}{}live {} in {} blocks{}peak {}{}", format_size(process.rss_bytes), bar_, format_size(process.traced_bytes),
+                         grouped(blocks), bar_, format_size(process.traced_peak_bytes), growth));
+        line(fmt::format("{} events/s, tracing {} {:.1f} % of a core", short_count(static_cast<double>(events) / std::max(1e-3, seconds)), about_,
+                         cost() * 100));
     }
 
     // Over the last interval where there is one: what it costs now, not on average.
@@ -160,7 +162,9 @@ private:
         std::map<Key, std::uint64_t> earlier;
         if (before_)
             for (const Statistic& row : statistics_by_line(*before_)) earlier[key_of(row)] = row.size_bytes;
-        text_ += painted(fmt::format("{:>4}  {:>10}  {:>11}  {:>11}  {:>10}  {}", "#", "SIZE", before_ ? "CHANGE" : "", "COUNT", "AVERAGE", "WHERE"), "1") + '\n';
+        text_ += painted(fmt::format("{:>4}  {:>10}  {:>11}  {:>11}  {:>10}  {}", "#", "SIZE", before_ ? "CHANGE" : "", "COUNT", "AVERAGE", "WHERE"),
+                         "1") +
+                 '\n';
         std::uint64_t shown = 0, shown_bytes = 0, all_bytes = 0;
         for (const Statistic& row : rows) {
             all_bytes += row.size_bytes;
@@ -171,7 +175,8 @@ private:
             const std::int64_t change = static_cast<std::int64_t>(row.size_bytes - (before == earlier.end() ? 0 : before->second));
             row_line(shown, row, change);
         }
-        if (rows.size() > shown) text_ += fmt::format("      {:>10}  in {} other lines\n", format_size(all_bytes - shown_bytes), grouped(rows.size() - shown));
+        if (rows.size() > shown)
+            text_ += fmt::format("      {:>10}  in {} other lines\n", format_size(all_bytes - shown_bytes), grouped(rows.size() - shown));
         if (rows.empty()) text_ += "      nothing is live that was allocated since tracing began\n";
     }
 
@@ -179,7 +184,8 @@ private:
         const std::string change_text = before_ ? format_size_diff(change) : "";
         const std::string padding(change_text.size() < 11 ? 11 - change_text.size() : 0, ' ');
         const std::string left = fmt::format("{:>4}  {:>10}  ", rank, format_size(row.size_bytes));
-        const std::string middle = fmt::format("  {:>11}  {:>10}  ", grouped(row.count), format_size(row.size_bytes / std::max<std::uint64_t>(row.count, 1)));
+        const std::string middle = fmt::format("  {:>11}  {:>10}  ", grouped(row.count),
+                                               format_size(row.size_bytes / std::max<std::uint64_t>(row.count, 1)));
         const std::size_t used = left.size() + 11 + middle.size();
         constexpr std::size_t least_place = 10;
         const std::size_t room = !terminal_.columns ? 0 : terminal_.columns > used + least_place ? terminal_.columns - used : least_place;

@@ -39,14 +39,16 @@ Result<void> check_output(const std::string& path) {
     const std::filesystem::path folder = std::filesystem::path(path).parent_path();
     std::error_code code;
     if (std::filesystem::is_directory(path, code)) return Error{path + " is a directory", "-o wants the name of a file"};
-    if (!std::filesystem::is_directory(folder.empty() ? "." : folder, code)) return Error{"cannot write " + path + ": " + folder.string() + " is no directory"};
+    if (!std::filesystem::is_directory(folder.empty() ? "." : folder, code))
+        return Error{"cannot write " + path + ": " + folder.string() + " is no directory"};
     if (access(folder.empty() ? "." : folder.c_str(), W_OK) != 0) return errno_error("cannot write " + path, errno);
     return {};
 }
 
 class Tracer {
 public:
-    explicit Tracer(const TraceOptions& options) : options_(options), out_(options.command.empty() ? stdout : stderr), terminal_(Terminal::of(out_)) {}
+    explicit Tracer(const TraceOptions& options)
+        : options_(options), out_(options.command.empty() ? stdout : stderr), terminal_(Terminal::of(out_)) {}
 
     Result<int> run() {
         Result<Signals> signals = Signals::block();
@@ -71,7 +73,8 @@ private:
         }
         Result<Target> target = Target::open(launched_ ? launched_->pid() : options_.pid);
         if (!target) return std::move(target).error();
-        Result<Session> session = Session::open(*std::move(target), *calibration, {options_.live_blocks, options_.sites, options_.frames, options_.redirect});
+        Result<Session> session = Session::open(*std::move(target), *calibration,
+                                                {options_.live_blocks, options_.sites, options_.frames, options_.redirect});
         if (!session) return std::move(session).error();
         session_.emplace(*std::move(session));
         if (launched_) {
@@ -81,7 +84,8 @@ private:
             return done;
         }
         if (Result<void> done = session_->update(Loading::complete); !done)
-            return session_->target().alive() ? std::move(done) : Error{"pid " + std::to_string(options_.pid) + " ended while probes were being placed"};
+            return session_->target().alive() ? std::move(done)
+                                              : Error{"pid " + std::to_string(options_.pid) + " ended while probes were being placed"};
         session_->forget_modules();
         collector_.emplace(*session_);
         session_->start();
@@ -101,7 +105,8 @@ private:
 
     void announce() {
         const Plan& plan = session_->plan();
-        std::fprintf(stderr, "memtrace-bpf: tracing pid %d with %zu probes, %zu redirected pointers\n", session_->target().pid(), plan.probes.size(), plan.redirects.size());
+        std::fprintf(stderr, "memtrace-bpf: tracing pid %d with %zu probes, %zu redirected pointers\n", session_->target().pid(), plan.probes.size(),
+                     plan.redirects.size());
     }
 
     // Until the time is up, a signal, the target's end, or its exec of something else.

@@ -147,8 +147,8 @@ RULE("without root the missing capabilities are named") {
     const std::string copy = folder.file("memtrace-bpf");  // the build may lie where others cannot go
     std::filesystem::copy_file(tracer_path(), copy);
     Child program = start("forever");
-    Child tracer = run({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", copy, "-p",
-                        pid_text(program)});
+    Child tracer = run(
+        {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", copy, "-p", pid_text(program)});
     require_refusal(tracer, "CAP_BPF");
     REQUIRE(contains(tracer.errors(), "CAP_PERFMON"));
     REQUIRE(contains(tracer.errors(), "CAP_SYS_PTRACE"));
@@ -214,7 +214,7 @@ RULE("a device as output is refused or full, and stays a device") {
     REQUIRE(mknod(device.c_str(), S_IFCHR | 0666, makedev(1, 7)) == 0);
     Child program = start("forever");
     require_refused({"-p", pid_text(program), "--duration", "0.2", "-o", device}, device);
-    struct stat status{};
+    struct stat status {};
     REQUIRE(stat(device.c_str(), &status) == 0);
     REQUIRE(S_ISCHR(status.st_mode));
     REQUIRE(folder.listing() == "full\n");

@@ -53,8 +53,9 @@ RULE("arguments reach the command as they are, options of ours among them") {
 RULE("the command finds the environment, folder, signals and file descriptors it would find alone") {
     const TemporaryFolder folder;
     const SpawnOptions spawn{{{"MEMTRACE_TEST_VALUE", "a b"}}, false, folder.path().string()};
-    const std::string script = "echo \"value=$MEMTRACE_TEST_VALUE\"; env | sort; pwd; umask; ulimit -a; ls /proc/self/fd; "
-                               "grep -E 'Sig(Ign|Blk)|Groups|NoNewPrivs|Seccomp:' /proc/self/status";
+    const std::string script =
+        "echo \"value=$MEMTRACE_TEST_VALUE\"; env | sort; pwd; umask; ulimit -a; ls /proc/self/fd; "
+        "grep -E 'Sig(Ign|Blk)|Groups|NoNewPrivs|Seccomp:' /proc/self/status";
     const std::string alone = run({"sh", "-c", script}, spawn).output();
     REQUIRE(contains(alone, "value=a b\n"));
     REQUIRE(contains(alone, "SigBlk:"));
@@ -96,7 +97,7 @@ RULE("under sudo the command runs as the user who called, and the snapshot is th
     REQUIRE(ending == Ending{false, 0});
     REQUIRE(contains(process.output(), "uid=65534:65534\n"));
     REQUIRE(contains(process.output(), "CapEff:\t0000000000000000\n"));
-    struct stat status{};
+    struct stat status {};
     REQUIRE(stat(file.c_str(), &status) == 0);
     REQUIRE(status.st_uid == 65534);
     REQUIRE((status.st_mode & 07777) == 0600);

@@ -90,12 +90,16 @@ RULE("while a program is traced its code differs and the system holds things of 
 
 RULE("the static Python has its original tables back after every orderly end") {
     const Interpreter interpreter = static_python();
-    for (const auto& end : orderly_ends) DYNAMIC_SECTION(end.name) { require_clean_detach_from_python(interpreter, end, true); }
+    for (const auto& end : orderly_ends) DYNAMIC_SECTION(end.name) {
+            require_clean_detach_from_python(interpreter, end, true);
+        }
 }
 
 RULE("the shared Python goes on unchanged after every orderly end") {
     const Interpreter interpreter = shared_python();
-    for (const auto& end : orderly_ends) DYNAMIC_SECTION(end.name) { require_clean_detach_from_python(interpreter, end, false); }
+    for (const auto& end : orderly_ends) DYNAMIC_SECTION(end.name) {
+            require_clean_detach_from_python(interpreter, end, false);
+        }
 }
 
 RULE("a C program survives SIGKILL of its tracer, and the kernel takes the probes out") {

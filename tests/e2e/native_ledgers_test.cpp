@@ -62,13 +62,9 @@ void require_exact(const std::string& workload, const Arguments& options = {}) {
 
 }  // namespace
 
-RULE("malloc, calloc and free of one thread are counted exactly; free(NULL) and failing calls count nothing") {
-    require_exact("ledger_single");
-}
+RULE("malloc, calloc and free of one thread are counted exactly; free(NULL) and failing calls count nothing") { require_exact("ledger_single"); }
 
-RULE("realloc frees the old block and allocates at its own line; one that fails changes nothing; to 0 it frees") {
-    require_exact("ledger_realloc");
-}
+RULE("realloc frees the old block and allocates at its own line; one that fails changes nothing; to 0 it frees") { require_exact("ledger_realloc"); }
 
 RULE("reallocarray is one allocation at its caller's line, not one of the realloc inside it") { require_exact("ledger_reallocarray"); }
 
@@ -89,9 +85,7 @@ RULE("what a forked child allocates and frees is not its parent's, not even bloc
 
 RULE("children made by vfork and posix_spawn leave their parent's books alone") { require_exact("ledger_vfork_exec"); }
 
-RULE("mappings count from mmap to munmap: unmapped in part, grown by mremap, and not at all when they fail") {
-    require_exact("ledger_mmap");
-}
+RULE("mappings count from mmap to munmap: unmapped in part, grown by mremap, and not at all when they fail") { require_exact("ledger_mmap"); }
 
 RULE("frees of blocks older than the trace are untracked, all else is exact") { require_equal(trace_attached("ledger_old_blocks")); }
 

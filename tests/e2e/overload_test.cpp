@@ -13,8 +13,7 @@ namespace {
 Counters sum(const Lines& lines) {
     Counters total;
     for (const auto& [name, line] : lines)
-        total += {line.allocated_blocks, line.allocated_bytes, line.allocated_blocks - line.live_blocks,
-                  line.allocated_bytes - line.live_bytes};
+        total += {line.allocated_blocks, line.allocated_bytes, line.allocated_blocks - line.live_blocks, line.allocated_bytes - line.live_bytes};
     return total;
 }
 

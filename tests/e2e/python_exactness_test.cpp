@@ -15,9 +15,9 @@ using namespace memtrace::test;
 namespace {
 
 const std::vector<std::string> corpus = {
-    "instances.py", "slots.py",      "dictionaries.py",   "lists.py",     "tuples.py",         "texts.py",   "binaries.py",
-    "floats.py",    "big_integers.py", "closures.py",     "generators.py", "comprehensions.py", "recursion.py", "sets.py",
-    "tracebacks.py", "containers.py", "generated_code.py", "records.py",
+    "instances.py", "slots.py",  "dictionaries.py", "lists.py",      "tuples.py",         "texts.py",
+    "binaries.py",  "floats.py", "big_integers.py", "closures.py",   "generators.py",     "comprehensions.py",
+    "recursion.py", "sets.py",   "tracebacks.py",   "containers.py", "generated_code.py", "records.py",
 };
 
 // An object that lives in a block from a free list: tracemalloc moves the block to the object's line (to), an observer of the
@@ -137,12 +137,16 @@ void require_exact_in_the_middle(const Interpreter& interpreter) {
 
 RULE("on the static build, whose allocators are inlined, every line of the corpus holds what tracemalloc says") {
     const Interpreter interpreter = static_python();
-    for (const auto& script : corpus) DYNAMIC_SECTION(script) { require_equal(interpreter, script); }
+    for (const auto& script : corpus) DYNAMIC_SECTION(script) {
+            require_equal(interpreter, script);
+        }
 }
 
 RULE("on a plain shared build every line of the corpus holds what tracemalloc says") {
     const Interpreter interpreter = shared_python();
-    for (const auto& script : corpus) DYNAMIC_SECTION(script) { require_equal(interpreter, script); }
+    for (const auto& script : corpus) DYNAMIC_SECTION(script) {
+            require_equal(interpreter, script);
+        }
 }
 
 RULE("numpy's data, which comes from the C library, is counted at its Python line, or at numpy's own code where it has released the GIL") {

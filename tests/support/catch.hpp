@@ -23,8 +23,8 @@ void run_skippable(void (*body)());
 // A test case that may call memtrace::test::skip(). Named by the rule it states.
 #define MT_CONCAT_(a, b) a##b
 #define MT_CONCAT(a, b) MT_CONCAT_(a, b)
-#define RULE_(body, ...)                                          \
-    static void body();                                           \
+#define RULE_(body, ...)                                            \
+    static void body();                                             \
     TEST_CASE(__VA_ARGS__) { memtrace::test::run_skippable(body); } \
     static void body()
 #define RULE(...) RULE_(MT_CONCAT(rule_body_, __LINE__), __VA_ARGS__)

@@ -30,13 +30,9 @@ std::string tracer_path() {
     return path;
 }
 
-std::string workload_path(const std::string& name) {
-    return fs::path(place("MEMTRACE_WORKLOADS", "build/workloads")) / name;
-}
+std::string workload_path(const std::string& name) { return fs::path(place("MEMTRACE_WORKLOADS", "build/workloads")) / name; }
 
-std::string script_path(const std::string& name) {
-    return fs::path(place("MEMTRACE_PYTHON_SCRIPTS", "tests/workloads/python")) / name;
-}
+std::string script_path(const std::string& name) { return fs::path(place("MEMTRACE_PYTHON_SCRIPTS", "tests/workloads/python")) / name; }
 
 void require_root() {
     if (geteuid() != 0) skip("tracing needs root");
@@ -46,8 +42,7 @@ TemporaryFolder::TemporaryFolder() {
     std::string name = "/tmp/memtrace-test-XXXXXX";
     if (mkdtemp(name.data()) == nullptr) FAIL("cannot make " << name);
     path_ = name;
-    fs::permissions(path_, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec | fs::perms::others_read |
-                               fs::perms::others_exec);
+    fs::permissions(path_, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec | fs::perms::others_read | fs::perms::others_exec);
 }
 
 TemporaryFolder::TemporaryFolder(TemporaryFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}

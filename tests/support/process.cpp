@@ -40,8 +40,7 @@ void close_once(int& fd) {
 }
 
 // In the child between fork and exec. Dies with us: a crashed test leaves nothing running.
-[[noreturn]] void become(const std::vector<char*>& arguments, const SpawnOptions& options, const Pipe& in, const Pipe& out,
-                         const Pipe& err) {
+[[noreturn]] void become(const std::vector<char*>& arguments, const SpawnOptions& options, const Pipe& in, const Pipe& out, const Pipe& err) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     std::signal(SIGPIPE, SIG_DFL);
     dup2(in.read_end, 0);
@@ -145,8 +144,7 @@ std::string Child::wait_line(Stream& stream, const std::string& prefix) {
     const auto deadline = Clock::now() + patience;
     for (;;) {
         const bool last_look = reaped_ || stream.fd < 0;
-        for (auto end = stream.text.find('\n', stream.searched); end != std::string::npos;
-             end = stream.text.find('\n', stream.searched)) {
+        for (auto end = stream.text.find('\n', stream.searched); end != std::string::npos; end = stream.text.find('\n', stream.searched)) {
             std::string line = stream.text.substr(stream.searched, end - stream.searched);
             stream.searched = end + 1;
             if (line.starts_with(prefix)) return line;

@@ -38,9 +38,7 @@ std::optional<std::string> pyenv_shared() {
     return std::nullopt;
 }
 
-bool of_script(const std::string& file, const std::string& script) {
-    return file == script_path(script) || file.starts_with("<generated");
-}
+bool of_script(const std::string& file, const std::string& script) { return file == script_path(script) || file.starts_with("<generated"); }
 
 }  // namespace
 
@@ -58,9 +56,7 @@ Interpreter shared_python() {
     return {"shared, embedded", host};
 }
 
-bool has_numpy(const Interpreter& interpreter) {
-    return run({interpreter.path, "-c", "import numpy"}).wait() == Ending{false, 0};
-}
+bool has_numpy(const Interpreter& interpreter) { return run({interpreter.path, "-c", "import numpy"}).wait() == Ending{false, 0}; }
 
 Child start_script(const Interpreter& interpreter, const std::string& script, const std::string& mode) {
     return start_python(interpreter, {script_path("driver.py"), mode, script_path(script)});

@@ -33,8 +33,7 @@ Arguments tracer_command(const Arguments& arguments) {
     return command;
 }
 
-Tracer::Tracer(const Child& target, const Arguments& options)
-    : process_(attach_command(folder_.file("snapshot.pb.gz"), target, options)) {}
+Tracer::Tracer(const Child& target, const Arguments& options) : process_(attach_command(folder_.file("snapshot.pb.gz"), target, options)) {}
 
 Tracer Tracer::attach(const Child& target, const Arguments& options) {
     require_root();
@@ -109,8 +108,7 @@ std::string inconsistencies(const Snapshot& snapshot) {
         if (site.frames.empty() || site.total_frames < site.frames.size()) text << "a site with impossible frames\n";
     }
     for (const auto& process : snapshot.processes) {
-        if (process.traced_bytes != live_bytes)
-            text << "traced " << process.traced_bytes << " B, sites hold " << live_bytes << " B\n";
+        if (process.traced_bytes != live_bytes) text << "traced " << process.traced_bytes << " B, sites hold " << live_bytes << " B\n";
         if (process.traced_peak_bytes < process.traced_bytes) text << "the peak is below the current size\n";
     }
     return text.str();

@@ -27,8 +27,7 @@ void feed(z_stream& stream, std::string_view& input) {
 
 /// Owns a stream's state inside zlib.
 struct Deflater {
-    explicit Deflater(int level)
-        : status(deflateInit2(&stream, level, Z_DEFLATED, kGzipWindow, kMemoryLevel, Z_DEFAULT_STRATEGY)) {}
+    explicit Deflater(int level) : status(deflateInit2(&stream, level, Z_DEFLATED, kGzipWindow, kMemoryLevel, Z_DEFAULT_STRATEGY)) {}
     Deflater(const Deflater&) = delete;
     Deflater& operator=(const Deflater&) = delete;
     ~Deflater() { deflateEnd(&stream); }

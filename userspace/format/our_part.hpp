@@ -15,11 +15,17 @@ namespace memtrace::wire {
 
 // Labels for a switch over tag_and_type(): a field of the wrong wire type is an unknown one and gets skipped.
 template <typename Tag>
-constexpr std::uint32_t integer(Tag tag) { return protozero::tag_and_type(tag, protozero::pbf_wire_type::varint); }
+constexpr std::uint32_t integer(Tag tag) {
+    return protozero::tag_and_type(tag, protozero::pbf_wire_type::varint);
+}
 template <typename Tag>
-constexpr std::uint32_t real(Tag tag) { return protozero::tag_and_type(tag, protozero::pbf_wire_type::fixed64); }
+constexpr std::uint32_t real(Tag tag) {
+    return protozero::tag_and_type(tag, protozero::pbf_wire_type::fixed64);
+}
 template <typename Tag>
-constexpr std::uint32_t message(Tag tag) { return protozero::tag_and_type(tag, protozero::pbf_wire_type::length_delimited); }
+constexpr std::uint32_t message(Tag tag) {
+    return protozero::tag_and_type(tag, protozero::pbf_wire_type::length_delimited);
+}
 
 Error damaged(std::string_view reason);
 

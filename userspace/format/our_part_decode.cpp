@@ -39,9 +39,7 @@ memtrace::Process read_process(pbf_message<Process> from) {
             case integer(Process::vms_bytes): process.vms_bytes = from.get_uint64(); break;
             case integer(Process::traced_bytes): process.traced_bytes = from.get_uint64(); break;
             case integer(Process::traced_peak_bytes): process.traced_peak_bytes = from.get_uint64(); break;
-            case message(Process::domain):
-                process.domains.push_back(read_domain_usage(pbf_message<DomainUsage>(from.get_view())));
-                break;
+            case message(Process::domain): process.domains.push_back(read_domain_usage(pbf_message<DomainUsage>(from.get_view()))); break;
             default: from.skip();
         }
     }
@@ -142,15 +140,9 @@ private:
             case integer(OurPart::events): to.events = from.get_uint64(); break;
             case real(OurPart::tracing_cost): to.tracing_cost = from.get_double(); break;
             case integer(OurPart::frame_limit): to.frame_limit = from.get_uint32(); break;
-            case message(OurPart::process):
-                add(to.processes, read_process(pbf_message<Process>(from.get_view())), kMaxProcesses, "processes");
-                break;
-            case message(OurPart::probe):
-                add(to.probes, read_probe(pbf_message<Probe>(from.get_view())), kMaxProbes, "probes");
-                break;
-            case message(OurPart::loss):
-                add(to.losses, read_loss(pbf_message<Loss>(from.get_view())), kMaxLosses, "losses");
-                break;
+            case message(OurPart::process): add(to.processes, read_process(pbf_message<Process>(from.get_view())), kMaxProcesses, "processes"); break;
+            case message(OurPart::probe): add(to.probes, read_probe(pbf_message<Probe>(from.get_view())), kMaxProbes, "probes"); break;
+            case message(OurPart::loss): add(to.losses, read_loss(pbf_message<Loss>(from.get_view())), kMaxLosses, "losses"); break;
             case message(OurPart::note): add(to.notes, text(from.get_view()), kMaxNotes, "notes"); break;
             case integer(OurPart::string_count): content_.string_count = from.get_uint64(); break;
             case message(OurPart::raw_string):

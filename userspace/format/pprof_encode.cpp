@@ -255,8 +255,7 @@ Result<std::string> encode_snapshot(const Snapshot& snapshot) {
     ProfileWriter(snapshot, raw).run();
     add_our_part(snapshot, raw);
     if (raw.size() > wire::kInflateLimits.max_bytes) {
-        return Error{fmt::format("cannot be stored: {} bytes, more than the {} a snapshot file may hold", raw.size(),
-                                 wire::kInflateLimits.max_bytes),
+        return Error{fmt::format("cannot be stored: {} bytes, more than the {} a snapshot file may hold", raw.size(), wire::kInflateLimits.max_bytes),
                      "trace with fewer --frames"};
     }
     Result<std::string> compressed = gzip(raw, kCompressionLevel);

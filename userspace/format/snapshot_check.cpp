@@ -48,7 +48,9 @@ private:
     }
 
     template <typename Index>
-    static bool outside(Index index, std::size_t count) { return static_cast<std::size_t>(index) >= count; }
+    static bool outside(Index index, std::size_t count) {
+        return static_cast<std::size_t>(index) >= count;
+    }
 
     void frame(std::size_t i) {
         const Frame& frame = snapshot_.frames[i];

@@ -54,13 +54,13 @@ enum class OurPart : protozero::pbf_tag_type {
     probe = 8,
     loss = 9,
     note = 10,
-    string_count = 11,        ///< How many entries of the string table are Snapshot::strings.
-    raw_string = 12,          ///< For each of them that is not UTF-8: the table, where strict readers look, has an escaped form.
-    frame_file = 13,          ///< From here on: packed columns, one element a frame …
+    string_count = 11,  ///< How many entries of the string table are Snapshot::strings.
+    raw_string = 12,    ///< For each of them that is not UTF-8: the table, where strict readers look, has an escaped form.
+    frame_file = 13,    ///< From here on: packed columns, one element a frame …
     frame_function = 14,
     frame_line = 15,
     frame_python = 16,
-    site_process = 17,        ///< … and one a site.
+    site_process = 17,  ///< … and one a site.
     site_domain = 18,
     site_total_frames = 19,
 };
@@ -98,10 +98,10 @@ inline constexpr std::uint64_t kMaxFileBytes = kInflateLimits.max_bytes + kInfla
 inline constexpr std::size_t kMaxSites = std::size_t{1} << 24;
 inline constexpr std::size_t kMaxFrames = std::size_t{1} << 24;
 inline constexpr std::size_t kMaxStrings = std::size_t{1} << 24;
-inline constexpr std::size_t kMaxStackFrames = 4096;     ///< 2 × MT_MAX_FRAMES, native ones expanded to their inlined functions.
-inline constexpr std::size_t kMaxProcesses = 1 << 16;    ///< A slot has 16 bits in the kernel's keys.
-inline constexpr std::size_t kMaxDomains = 256;          ///< Of one process; a domain is one byte in the kernel.
-inline constexpr std::size_t kMaxProbes = 1 << 16;       ///< A probe's index has 16 bits in its cookie.
+inline constexpr std::size_t kMaxStackFrames = 4096;   ///< 2 × MT_MAX_FRAMES, native ones expanded to their inlined functions.
+inline constexpr std::size_t kMaxProcesses = 1 << 16;  ///< A slot has 16 bits in the kernel's keys.
+inline constexpr std::size_t kMaxDomains = 256;        ///< Of one process; a domain is one byte in the kernel.
+inline constexpr std::size_t kMaxProbes = 1 << 16;     ///< A probe's index has 16 bits in its cookie.
 inline constexpr std::size_t kMaxLosses = 4096;
 inline constexpr std::size_t kMaxNotes = 4096;
 

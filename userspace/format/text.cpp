@@ -47,13 +47,13 @@ struct Utf8Row {
     std::size_t bytes;
 };
 constexpr std::array<Utf8Row, 8> kUtf8Rows{{{0xc2, 0xdf, 0x80, 0xbf, 2},
-                                           {0xe0, 0xe0, 0xa0, 0xbf, 3},
-                                           {0xe1, 0xec, 0x80, 0xbf, 3},
-                                           {0xed, 0xed, 0x80, 0x9f, 3},
-                                           {0xee, 0xef, 0x80, 0xbf, 3},
-                                           {0xf0, 0xf0, 0x90, 0xbf, 4},
-                                           {0xf1, 0xf3, 0x80, 0xbf, 4},
-                                           {0xf4, 0xf4, 0x80, 0x8f, 4}}};
+                                            {0xe0, 0xe0, 0xa0, 0xbf, 3},
+                                            {0xe1, 0xec, 0x80, 0xbf, 3},
+                                            {0xed, 0xed, 0x80, 0x9f, 3},
+                                            {0xee, 0xef, 0x80, 0xbf, 3},
+                                            {0xf0, 0xf0, 0x90, 0xbf, 4},
+                                            {0xf1, 0xf3, 0x80, 0xbf, 4},
+                                            {0xf4, 0xf4, 0x80, 0x8f, 4}}};
 
 }  // namespace
 
@@ -64,8 +64,7 @@ std::string format_size_diff(std::int64_t size_bytes) { return format_scaled(siz
 std::string format_symbol(std::string_view file, std::string_view function) { return fmt::format("{}({})", file, function); }
 
 std::string format_line(const Statistic& statistic) {
-    return fmt::format("{}: size={}, count={}{}", place(statistic), format_size(statistic.size_bytes), statistic.count,
-                       average(statistic));
+    return fmt::format("{}: size={}, count={}{}", place(statistic), format_size(statistic.size_bytes), statistic.count, average(statistic));
 }
 
 std::string format_line(const StatisticDiff& diff) {

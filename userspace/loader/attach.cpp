@@ -27,8 +27,8 @@ struct UprobeMultiAttr {
     std::uint32_t pid;
     std::uint32_t padding;
 };
-constexpr std::uint32_t trace_uprobe_multi = 48;   // BPF_TRACE_UPROBE_MULTI
-constexpr std::uint32_t multi_flag_return = 1;     // BPF_F_UPROBE_MULTI_RETURN
+constexpr std::uint32_t trace_uprobe_multi = 48;  // BPF_TRACE_UPROBE_MULTI
+constexpr std::uint32_t multi_flag_return = 1;    // BPF_F_UPROBE_MULTI_RETURN
 
 Result<UniqueFd> link_multi(int program_fd, int pid, const std::string& path, const std::vector<std::uint64_t>& offsets,
                             const std::vector<std::uint64_t>& cookies, bool at_return) {
@@ -106,8 +106,7 @@ void prepare(bpf_program* program, AttachMethod method) {
 
 Result<Links> attach(const bpf_program* program, AttachMethod method, int pid, const std::vector<AttachPoint>& points, bool at_return) {
     if (points.empty()) return Links();
-    return method == AttachMethod::uprobe_multi ? attach_multi(program, pid, points, at_return)
-                                                : attach_perf(program, pid, points, at_return);
+    return method == AttachMethod::uprobe_multi ? attach_multi(program, pid, points, at_return) : attach_perf(program, pid, points, at_return);
 }
 
 }  // namespace memtrace

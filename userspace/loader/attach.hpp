@@ -19,8 +19,8 @@ enum class AttachMethod : std::uint8_t { perf_event, uprobe_multi };
 
 /// A place in a file and what the program is told there (MT_COOKIE).
 struct AttachPoint {
-    std::string path;            ///< Opened by the kernel: any path to the file, /proc/PID/map_files/... included.
-    std::uint64_t offset = 0;    ///< In the file.
+    std::string path;          ///< Opened by the kernel: any path to the file, /proc/PID/map_files/... included.
+    std::uint64_t offset = 0;  ///< In the file.
     std::uint64_t cookie = 0;
 };
 

@@ -62,8 +62,8 @@ constexpr Function functions[] = {memtrace_cal_nop,  memtrace_cal_nop5,   memtra
                                   memtrace_cal_call, memtrace_cal_branch, memtrace_cal_other};
 static_assert(std::size(functions) == instruction_kind_count);
 
-constexpr int rounds = 5;      // the best of these counts: interruptions only ever add time
-constexpr int calls = 200;     // of a round; single-stepped ones take 10 µs each
+constexpr int rounds = 5;   // the best of these counts: interruptions only ever add time
+constexpr int calls = 200;  // of a round; single-stepped ones take 10 µs each
 
 double time_per_call_ns(Function function) {
     double best = 1e12;
@@ -145,11 +145,9 @@ Result<Calibration> measure(AttachMethod method, const std::vector<AttachPoint>&
     if (Result<void> loaded = load(skeleton, method); !loaded) return std::move(loaded).error();
     Result<Links> links = attach(skeleton.object->progs.mt_empty, method, getpid(), points, false);
     if (!links) return std::move(links).error();
-    if (method == AttachMethod::uprobe_multi && filters_by_thread(skeleton, points))
-        return Error{"this kernel's uprobe_multi filters by thread"};
+    if (method == AttachMethod::uprobe_multi && filters_by_thread(skeleton, points)) return Error{"this kernel's uprobe_multi filters by thread"};
     Calibration result{method, {}};
-    for (std::size_t i = 0; i < instruction_kind_count; ++i)
-        result.costs.entry_ns[i] = std::max(0.0, time_per_call_ns(functions[i]) - bare_ns[i]);
+    for (std::size_t i = 0; i < instruction_kind_count; ++i) result.costs.entry_ns[i] = std::max(0.0, time_per_call_ns(functions[i]) - bare_ns[i]);
     const auto push = static_cast<std::size_t>(InstructionKind::push);
     Result<Links> returns = attach(skeleton.object->progs.mt_empty, method, getpid(), {points[push]}, true);
     if (!returns) return std::move(returns).error();

@@ -47,7 +47,9 @@ public:
         return {};
     }
     template <typename T>
-    [[nodiscard]] T* as() const { return static_cast<T*>(data_); }
+    [[nodiscard]] T* as() const {
+        return static_cast<T*>(data_);
+    }
 
 private:
     void* data_ = nullptr;
@@ -91,7 +93,8 @@ Capacities default_capacities(std::uint64_t rss_bytes, std::uint64_t available_b
     const std::uint64_t affordable = available_bytes / 8 / bytes_per_block;
     capacities.live_blocks = std::max<std::uint64_t>(std::min(capacities.live_blocks, affordable), blocks_per_bucket);
     const std::uint64_t stack_bytes = MT_STACK_WORDS(std::uint64_t{frames}) * sizeof(std::uint64_t);
-    capacities.sites = std::bit_floor(static_cast<std::uint32_t>(std::min<std::uint64_t>(most_default_sites, most_default_stack_bytes / stack_bytes)));
+    capacities.sites = std::bit_floor(
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(most_default_sites, most_default_stack_bytes / stack_bytes)));
     capacities.ring_bytes = default_ring_bytes;
     return capacities;
 }
@@ -111,9 +114,8 @@ Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod metho
     Capacities& capacities = state->capacities = wanted;
     capacities.sites = std::bit_ceil(wanted.sites);
     capacities.ring_bytes = std::bit_ceil(std::max<std::uint32_t>(wanted.ring_bytes, static_cast<std::uint32_t>(sysconf(_SC_PAGESIZE))));
-    const std::uint64_t buckets = (capacities.live_blocks + blocks_per_bucket - 1) / blocks_per_bucket;
-    if (buckets > UINT32_MAX || capacities.frames < 1 || capacities.frames > MT_MAX_FRAMES)
-        return Error{"capacities out of range"};
+    const std::uint64_t buckets = std::max<std::uint64_t>(capacities.live_blocks / blocks_per_bucket, 1);
+    if (buckets > UINT32_MAX || capacities.frames < 1 || capacities.frames > MT_MAX_FRAMES) return Error{"capacities out of range"};
 
     state->object = memtrace_bpf__open();
     if (!state->object) return errno_error("opening the BPF object", errno);
@@ -140,8 +142,8 @@ Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod metho
     if (const int code = memtrace_bpf__load(&object)) {
         if (code == -ENOMEM)
             return errno_error("allocating kernel tables for " + std::to_string(capacities.live_blocks) + " live blocks and " +
-                                   std::to_string(capacities.sites) + " sites", -code,
-                               "ask for less with --live-blocks and --sites (32 bytes a block)");
+                                   std::to_string(capacities.sites) + " sites",
+                               -code, "ask for less with --live-blocks and --sites (32 bytes a block)");
         return errno_error("loading the BPF programs", -code, "run `memtrace-bpf doctor` to see what this kernel and user lack");
     }
     const std::pair<MapView*, const bpf_map*> views[] = {{&state->live, object.maps.mt_live},

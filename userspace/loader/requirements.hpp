@@ -11,10 +11,10 @@ namespace memtrace {
 enum class Verdict : unsigned char { good, limited, missing };
 
 struct Requirement {
-    std::string name;     ///< "kernel types (BTF)"
+    std::string name;  ///< "kernel types (BTF)"
     Verdict verdict = Verdict::good;
-    std::string found;    ///< What is there.
-    std::string effect;   ///< What does not work because of it and what to do; empty when good.
+    std::string found;   ///< What is there.
+    std::string effect;  ///< What does not work because of it and what to do; empty when good.
 };
 
 /// Cheap ones only (no probe is attached): permissions, BTF, program and map types, memory.

@@ -1,7 +1,7 @@
 #include "loader/session.hpp"
 
-#include <fstream>
 #include <algorithm>
+#include <fstream>
 
 #include "process/info.hpp"
 #include "process/stopped_threads.hpp"
@@ -21,9 +21,7 @@ std::uint64_t available_memory_bytes() {
     return 1ULL << 30;
 }
 
-bool same_place(const PlannedProbe& a, const PlannedProbe& b) {
-    return a.file == b.file && a.offset == b.offset && a.site.address == b.site.address;
-}
+bool same_place(const PlannedProbe& a, const PlannedProbe& b) { return a.file == b.file && a.offset == b.offset && a.site.address == b.site.address; }
 
 AttachPoint point_of(const PlannedProbe& probe, std::size_t index) {
     const auto at = [&](unsigned argument) { return probe.site.registers[std::min<std::size_t>(probe.first_argument + argument, 5)]; };
@@ -54,8 +52,9 @@ Result<Session> Session::open(Target target, const Calibration& calibration, con
     capacities.sites = options.sites.value_or(capacities.sites);
     // The kernel would try, and end other processes on the way.
     if (const std::uint64_t wanted = table_bytes(capacities); wanted > available / 2)
-        return Error{"tables for " + std::to_string(capacities.live_blocks) + " live blocks and " + std::to_string(capacities.sites) + " sites need " +
-                         std::to_string(wanted >> 20) + " MiB of kernel memory; " + std::to_string(available >> 20) + " MiB are available",
+        return Error{"tables for " + std::to_string(capacities.live_blocks) + " live blocks and " + std::to_string(capacities.sites) +
+                         " sites need " + std::to_string(wanted >> 20) + " MiB of kernel memory; " + std::to_string(available >> 20) +
+                         " MiB are available",
                      "ask for less than half of that with --live-blocks (32 bytes each), --sites and --frames"};
     Result<KernelSide> kernel = KernelSide::load(capacities, calibration.method, target.pid());
     if (!kernel) return std::move(kernel).error();
@@ -122,7 +121,8 @@ Result<void> Session::write_redirects(const std::vector<PlannedRedirect>& redire
         if (!now || *now != redirect.found) continue;
         std::erase_if(written_, [&](const PlannedRedirect& earlier) { return earlier.slot == redirect.slot; });
         written_.push_back(redirect);
-        if (Result<void> done = target_->write_pointer(redirect.slot, redirect.target); !done) return std::move(done).error().in("redirecting " + redirect.name);
+        if (Result<void> done = target_->write_pointer(redirect.slot, redirect.target); !done)
+            return std::move(done).error().in("redirecting " + redirect.name);
     }
     stopped.reset();
     pause_ = std::chrono::steady_clock::now() - begin;
@@ -181,8 +181,6 @@ Result<void> Session::stop() {
     return restored;
 }
 
-std::chrono::nanoseconds Session::traced_for() const {
-    return stopped_.value_or(std::chrono::steady_clock::now()) - started_;
-}
+std::chrono::nanoseconds Session::traced_for() const { return stopped_.value_or(std::chrono::steady_clock::now()) - started_; }
 
 }  // namespace memtrace

@@ -46,10 +46,10 @@ private:
 
 /// Where blocks were allocated: process + domain + stack. Two sites of one snapshot may show the same frames.
 struct Site {
-    std::uint32_t process = 0;     ///< Index into Snapshot::processes.
-    StringId domain{};             ///< "malloc", "mmap", "raw", "mem", "obj".
-    std::vector<FrameId> frames;   ///< Newest first, Python frames before native ones; never empty ("<unknown>":0 instead).
-    std::uint32_t total_frames = 1;///< True depth; more than frames.size() when truncated.
+    std::uint32_t process = 0;       ///< Index into Snapshot::processes.
+    StringId domain{};               ///< "malloc", "mmap", "raw", "mem", "obj".
+    std::vector<FrameId> frames;     ///< Newest first, Python frames before native ones; never empty ("<unknown>":0 instead).
+    std::uint32_t total_frames = 1;  ///< True depth; more than frames.size() when truncated.
     Counters counters;
     bool operator==(const Site&) const = default;
 };
@@ -75,13 +75,13 @@ struct Process {
 
 /// One hooked function: where its probe stands and what a hit costs.
 struct Probe {
-    std::string hook;         ///< "malloc", "obj.malloc".
-    std::string file;         ///< Path of the object file, as the target sees it.
-    std::uint64_t offset = 0; ///< Of the probed instruction in the file.
-    std::string symbol;       ///< "malloc+0", "free+9": where that is, for people.
-    std::string instruction;  ///< "push rbp".
-    std::string method;       ///< "emulated" or "single-stepped"; redirected tables name their target, e.g. "emulated, table -> jmp".
-    double entry_ns = 0;      ///< Calibrated cost of one hit, with the return probe where there is one.
+    std::string hook;          ///< "malloc", "obj.malloc".
+    std::string file;          ///< Path of the object file, as the target sees it.
+    std::uint64_t offset = 0;  ///< Of the probed instruction in the file.
+    std::string symbol;        ///< "malloc+0", "free+9": where that is, for people.
+    std::string instruction;   ///< "push rbp".
+    std::string method;        ///< "emulated" or "single-stepped"; redirected tables name their target, e.g. "emulated, table -> jmp".
+    double entry_ns = 0;       ///< Calibrated cost of one hit, with the return probe where there is one.
     std::uint64_t hits = 0;
     bool operator==(const Probe&) const = default;
 };
@@ -96,17 +96,17 @@ struct Loss {
 
 struct Snapshot {
     std::string tool_version;
-    std::string kernel;                            ///< uname release.
+    std::string kernel;                                      ///< uname release.
     std::chrono::sys_time<std::chrono::nanoseconds> time{};  ///< When it was taken, wall clock.
-    std::chrono::nanoseconds traced_for{};         ///< Since counting began.
-    std::uint64_t events = 0;                      ///< Probe hits since then.
-    double tracing_cost = 0;                       ///< Estimated share of one core the probes take, 0.09 = 9 %, over traced_for.
-    std::uint32_t frame_limit = 1;                 ///< --frames.
+    std::chrono::nanoseconds traced_for{};                   ///< Since counting began.
+    std::uint64_t events = 0;                                ///< Probe hits since then.
+    double tracing_cost = 0;                                 ///< Estimated share of one core the probes take, 0.09 = 9 %, over traced_for.
+    std::uint32_t frame_limit = 1;                           ///< --frames.
     std::vector<Process> processes;
     std::vector<Site> sites;
     std::vector<Probe> probes;
     std::vector<Loss> losses;
-    std::vector<std::string> notes;                ///< What this trace cannot see, one sentence each.
+    std::vector<std::string> notes;  ///< What this trace cannot see, one sentence each.
     std::vector<std::string> strings{std::string()};
     std::vector<Frame> frames;
 

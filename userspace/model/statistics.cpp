@@ -100,8 +100,13 @@ private:
 std::vector<Group> group_by_line(const Snapshot& snapshot) { return Grouping(snapshot).take(); }
 
 Statistic to_statistic(Group&& group) {
-    return Statistic{std::string(group.key.file), group.key.line,  std::string(group.function), group.key.by_function,
-                     std::move(group.domains),    group.size_bytes, group.count};
+    return Statistic{std::string(group.key.file),
+                     group.key.line,
+                     std::string(group.function),
+                     group.key.by_function,
+                     std::move(group.domains),
+                     group.size_bytes,
+                     group.count};
 }
 
 /// Tracebacks of one frame; function after them, for the groups that tracemalloc does not have.
@@ -113,9 +118,7 @@ struct GroupDiff {
     std::int64_t count_diff = 0;
 
     /// Of CPython's StatisticDiff._sort_key.
-    [[nodiscard]] auto rank() const {
-        return std::tuple(magnitude(size_diff_bytes), now.size_bytes, magnitude(count_diff), now.count);
-    }
+    [[nodiscard]] auto rank() const { return std::tuple(magnitude(size_diff_bytes), now.size_bytes, magnitude(count_diff), now.count); }
 
 private:
     /// |value| without the overflow of the smallest one.

@@ -11,11 +11,11 @@ namespace memtrace {
 /// One group of live blocks. Ordering follows tracemalloc: (size, count, traceback) descending; file names compare as bytes,
 /// which is Python's order of code points for UTF-8.
 struct Statistic {
-    std::string file;      ///< "<unknown>" with line 0 where no frame is known.
+    std::string file;  ///< "<unknown>" with line 0 where no frame is known.
     std::uint32_t line = 0;
-    std::string function;  ///< Of the first newest frame seen; for display only, unless by_function.
+    std::string function;      ///< Of the first newest frame seen; for display only, unless by_function.
     bool by_function = false;  ///< The key is (file, function): native code of which no line is known, told apart by symbol.
-    std::string domains;   ///< Names of the domains in the group, sorted, joined by ','; for display only.
+    std::string domains;       ///< Names of the domains in the group, sorted, joined by ','; for display only.
     std::uint64_t size_bytes = 0;
     std::uint64_t count = 0;
     bool operator==(const Statistic&) const = default;

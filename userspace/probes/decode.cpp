@@ -27,15 +27,14 @@ bool decode_fully(std::span<const std::byte> bytes, Decoded& out) {
     static const ZydisDecoder decoder = make_decoder(false);
     ZydisDecoderContext context;
     return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, &context, bytes.data(), bytes.size(), &out.instruction)) &&
-           ZYAN_SUCCESS(ZydisDecoderDecodeOperands(&decoder, &context, &out.instruction, out.operands.data(),
-                                                   out.instruction.operand_count));
+           ZYAN_SUCCESS(ZydisDecoderDecodeOperands(&decoder, &context, &out.instruction, out.operands.data(), out.instruction.operand_count));
 }
 
 // The encoding, taken apart as the kernel does.
 struct Encoding {
-    bool size_prefix = false;      // 66
-    bool repeat_prefix = false;    // f2, f3 (also bnd)
-    bool refused_prefix = false;   // es, cs, ss, ds (also notrack and branch hints), lock
+    bool size_prefix = false;     // 66
+    bool repeat_prefix = false;   // f2, f3 (also bnd)
+    bool refused_prefix = false;  // es, cs, ss, ds (also notrack and branch hints), lock
     std::uint8_t rex = 0;
     std::span<const std::byte> opcode;
 };
@@ -45,10 +44,14 @@ Encoding take_apart(std::span<const std::byte> bytes) {
     std::size_t at = 0;
     for (; at < bytes.size(); ++at) {
         const auto byte = std::to_integer<std::uint8_t>(bytes[at]);
-        if (byte == 0x66) encoding.size_prefix = true;
-        else if (byte == 0xf2 || byte == 0xf3) encoding.repeat_prefix = true;
-        else if (byte == 0x26 || byte == 0x2e || byte == 0x36 || byte == 0x3e || byte == 0xf0) encoding.refused_prefix = true;
-        else if (byte != 0x64 && byte != 0x65 && byte != 0x67) break;
+        if (byte == 0x66)
+            encoding.size_prefix = true;
+        else if (byte == 0xf2 || byte == 0xf3)
+            encoding.repeat_prefix = true;
+        else if (byte == 0x26 || byte == 0x2e || byte == 0x36 || byte == 0x3e || byte == 0xf0)
+            encoding.refused_prefix = true;
+        else if (byte != 0x64 && byte != 0x65 && byte != 0x67)
+            break;
     }
     if (at < bytes.size() && (bytes[at] & std::byte{0xf0}) == std::byte{0x40}) {
         encoding.rex = std::to_integer<std::uint8_t>(bytes[at++]);
@@ -92,8 +95,8 @@ InstructionKind kind_of(const Encoding& encoding, std::span<const std::byte> byt
 // Mirrors validate_insn_64bits(): is_prefix_bad(), good_insns_64 and good_2byte_insns. Kernels differ about VEX, EVEX and
 // three-byte opcodes and about system instructions; none is worth a probe, so what one of them refuses counts as refused.
 bool kernel_accepts(const Encoding& encoding) {
-    static constexpr std::uint8_t refused[] = {0x62, 0x6c, 0x6d, 0x6e, 0x6f, 0xc4, 0xc5, 0xcc, 0xcd, 0xce, 0xcf, 0xe4, 0xe5,
-                                               0xe6, 0xe7, 0xec, 0xed, 0xee, 0xef, 0xf1, 0xf4, 0xfa, 0xfb};
+    static constexpr std::uint8_t refused[] = {0x62, 0x6c, 0x6d, 0x6e, 0x6f, 0xc4, 0xc5, 0xcc, 0xcd, 0xce, 0xcf, 0xe4,
+                                               0xe5, 0xe6, 0xe7, 0xec, 0xed, 0xee, 0xef, 0xf1, 0xf4, 0xfa, 0xfb};
     static constexpr std::uint8_t refused_after_0f[] = {0x00, 0x01, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0b, 0x30,
                                                         0x34, 0x35, 0x37, 0x38, 0x3a, 0x78, 0x79, 0xae};
     if (encoding.refused_prefix) return false;

@@ -21,10 +21,10 @@ std::string_view name_of(InstructionKind kind);
 
 /// Where control goes after an instruction.
 enum class ControlFlow : std::uint8_t {
-    next,         ///< Always the following instruction.
-    branch,       ///< The following one or `target`.
-    jump,         ///< Never the following one.
-    call,         ///< Elsewhere, and perhaps back.
+    next,    ///< Always the following instruction.
+    branch,  ///< The following one or `target`.
+    jump,    ///< Never the following one.
+    call,    ///< Elsewhere, and perhaps back.
     ret,
     system_call,  ///< The following one, after the kernel acted.
     stop,         ///< A trap: int3, ud2, hlt.
@@ -38,20 +38,20 @@ inline constexpr RegisterNumber stack_pointer = 4;
 inline constexpr RegisterNumber argument_registers[] = {7, 6, 2, 1, 8, 9};
 
 struct Instruction {
-    std::size_t length = 0;                      ///< Bytes, 1 to 15.
+    std::size_t length = 0;  ///< Bytes, 1 to 15.
     InstructionKind kind = InstructionKind::other;
     ControlFlow flow = ControlFlow::next;
-    std::optional<std::uint64_t> target = {};    ///< Of a direct branch, jump or call.
-    std::optional<std::uint64_t> operand_address = {};   ///< Of a memory operand that is rip-relative or absolute.
-    RegisterSet registers_written = 0;           ///< Bit per register, partial and implicit writes included.
-    std::optional<std::int64_t> stack_change = 0;  ///< What is added to rsp; nothing when it cannot be told.
-    std::optional<RegisterNumber> zero_test = {};  ///< `test r,r` or `cmp r,0` of a whole register: ZF tells whether it is 0.
+    std::optional<std::uint64_t> target = {};                            ///< Of a direct branch, jump or call.
+    std::optional<std::uint64_t> operand_address = {};                   ///< Of a memory operand that is rip-relative or absolute.
+    RegisterSet registers_written = 0;                                   ///< Bit per register, partial and implicit writes included.
+    std::optional<std::int64_t> stack_change = 0;                        ///< What is added to rsp; nothing when it cannot be told.
+    std::optional<RegisterNumber> zero_test = {};                        ///< `test r,r` or `cmp r,0` of a whole register: ZF tells whether it is 0.
     std::optional<std::pair<RegisterNumber, RegisterNumber>> copy = {};  ///< `mov to, from` of whole registers.
     bool writes_flags = false;
-    bool compares = false;                       ///< cmp.
-    bool branches_if_zero = false;               ///< je/jz.
-    bool does_nothing = false;                   ///< Any nop, of any length.
-    bool probeable = true;                       ///< False where the kernel refuses a uprobe (ENOTSUPP), whatever the method.
+    bool compares = false;          ///< cmp.
+    bool branches_if_zero = false;  ///< je/jz.
+    bool does_nothing = false;      ///< Any nop, of any length.
+    bool probeable = true;          ///< False where the kernel refuses a uprobe (ENOTSUPP), whatever the method.
     bool operator==(const Instruction&) const = default;
 };
 

@@ -120,9 +120,8 @@ std::vector<std::byte> ElfFile::read(std::uint64_t offset, std::uint64_t size) c
 }
 
 ElfSegment* ElfFile::segment_of(std::uint64_t address) {
-    const auto found = std::ranges::find_if(segments_, [&](const ElfSegment& segment) {
-        return address >= segment.address && address - segment.address < segment.file_size;
-    });
+    const auto found = std::ranges::find_if(
+        segments_, [&](const ElfSegment& segment) { return address >= segment.address && address - segment.address < segment.file_size; });
     return found == segments_.end() ? nullptr : &*found;
 }
 
@@ -153,8 +152,7 @@ ElfSymbols ElfFile::symbols(std::uint32_t section_type) const {
     const Elf64_Shdr& strings = sections[table->sh_link];
     if (strings.sh_type != SHT_STRTAB) return {};
     const auto text = read(strings.sh_offset, strings.sh_size);
-    return {as_records<Elf64_Sym>(read(table->sh_offset, table->sh_size)),
-            std::string(reinterpret_cast<const char*>(text.data()), text.size())};
+    return {as_records<Elf64_Sym>(read(table->sh_offset, table->sh_size)), std::string(reinterpret_cast<const char*>(text.data()), text.size())};
 }
 
 }  // namespace memtrace

@@ -23,7 +23,7 @@ struct ElfSegment {
     std::uint64_t offset = 0;
     std::uint64_t file_size = 0;
     bool executable = false;
-    std::optional<std::vector<std::byte>> bytes = {};   ///< Read on first use; shorter when the file shrank.
+    std::optional<std::vector<std::byte>> bytes = {};  ///< Read on first use; shorter when the file shrank.
 };
 
 /// The contents of one symbol table and of its strings.
@@ -42,7 +42,7 @@ public:
 
     [[nodiscard]] const Elf64_Ehdr& header() const { return header_; }
     [[nodiscard]] std::vector<ElfSegment>& segments() { return segments_; }
-    [[nodiscard]] const std::optional<Elf64_Phdr>& frame_index() const { return frame_index_; }   ///< PT_GNU_EH_FRAME.
+    [[nodiscard]] const std::optional<Elf64_Phdr>& frame_index() const { return frame_index_; }  ///< PT_GNU_EH_FRAME.
     /// The segment whose file-backed bytes contain `address`.
     [[nodiscard]] ElfSegment* segment_of(std::uint64_t address);
     /// Its bytes, read now if they were not yet.

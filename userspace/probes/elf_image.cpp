@@ -74,7 +74,7 @@ struct ElfImage::State {
     bool symbols_read = false;
     ElfSymbols dynamic;
     ElfSymbols all;
-    std::vector<Extent> extents;   // sorted by start; names point into the two tables
+    std::vector<Extent> extents;  // sorted by start; names point into the two tables
 
     void read_symbols() {
         if (symbols_read) return;
@@ -141,9 +141,7 @@ std::optional<std::pair<std::uint64_t, std::uint64_t>> ElfImage::function_bounds
     const ElfSegment* segment = state_->file.segment_of(address);
     if (segment == nullptr || !segment->executable) return std::nullopt;
     const std::uint64_t segment_end = segment->address + segment->file_size;
-    const auto clamped = [&](std::uint64_t start, std::uint64_t size) {
-        return std::pair(start, start + std::min(size, segment_end - start));
-    };
+    const auto clamped = [&](std::uint64_t start, std::uint64_t size) { return std::pair(start, start + std::min(size, segment_end - start)); };
     if (const Extent* extent = state_->covering(address, true); extent != nullptr && extent->start >= segment->address) {
         return clamped(extent->start, extent->size);
     }

@@ -53,8 +53,8 @@ public:
     [[nodiscard]] std::span<const std::byte> bytes_at(std::uint64_t address, std::size_t size) const;
     [[nodiscard]] std::optional<std::uint64_t> offset_of(std::uint64_t address) const;
     [[nodiscard]] std::optional<std::uint64_t> address_of(std::uint64_t offset) const;
-    [[nodiscard]] bool position_independent() const;   ///< ET_DYN.
-    [[nodiscard]] std::uint64_t entry_point() const;   ///< e_entry.
+    [[nodiscard]] bool position_independent() const;  ///< ET_DYN.
+    [[nodiscard]] std::uint64_t entry_point() const;  ///< e_entry.
     /// Name of the nearest symbol at or below `address`, as "symbol+0x1f" ("symbol" at its start), if any covers it.
     [[nodiscard]] std::optional<std::string> describe(std::uint64_t address) const;
 

@@ -12,8 +12,8 @@ namespace {
 constexpr std::uint8_t encoded_pcrel_sdata4 = 0x1b;
 constexpr std::uint8_t encoded_datarel_sdata4 = 0x3b;
 constexpr std::uint8_t encoded_udata4 = 0x03;
-constexpr std::size_t header_size = 12;   // version and three encodings, pointer to .eh_frame, number of entries
-constexpr std::size_t row_size = 8;       // function start, frame description entry
+constexpr std::size_t header_size = 12;  // version and three encodings, pointer to .eh_frame, number of entries
+constexpr std::size_t row_size = 8;      // function start, frame description entry
 
 template <typename T>
 T load(std::span<const std::byte> bytes, std::size_t offset) {
@@ -36,10 +36,12 @@ std::optional<FrameExtent> find_frame(const BytesAt& bytes_at, std::uint64_t ind
     const auto start_of = [&](std::size_t row) { return relative(index, load<std::int32_t>(table, header_size + row * row_size)); };
     std::size_t low = 0;
     std::size_t high = rows;
-    while (low < high) {   // the first row that starts above `address`
+    while (low < high) {  // the first row that starts above `address`
         const std::size_t middle = low + (high - low) / 2;
-        if (start_of(middle) <= address) low = middle + 1;
-        else high = middle;
+        if (start_of(middle) <= address)
+            low = middle + 1;
+        else
+            high = middle;
     }
     if (low == 0) return std::nullopt;
     const std::uint64_t start = start_of(low - 1);

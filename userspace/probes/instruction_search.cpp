@@ -29,7 +29,7 @@ std::optional<PlacedInstruction> instruction_around(const ElfImage& image, std::
     std::uint64_t at = start->address;
     for (std::size_t slack = longest_instruction; slack > 0; --slack) {
         auto bytes = image.bytes_at(at, address - at + slack);
-        if (bytes.empty()) continue;   // the segment ends behind `address`
+        if (bytes.empty()) continue;  // the segment ends behind `address`
         while (at <= address) {
             const std::size_t length = decode_length(bytes);
             if (length == 0) return std::nullopt;

@@ -18,7 +18,7 @@ struct PlacedInstruction {
 /// Where decoding can start in order to arrive at an address.
 struct DecodeStart {
     std::uint64_t address = 0;
-    bool in_padding = false;   ///< Behind the end of a function, rather than at the start of one.
+    bool in_padding = false;  ///< Behind the end of a function, rather than at the start of one.
 };
 
 /// The start of the function around `address`, or of the padding behind the function before it (up to 64 bytes back).

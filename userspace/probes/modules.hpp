@@ -12,8 +12,8 @@ namespace memtrace {
 
 /// One mapped object file. Address in the target = link-time address + bias.
 struct Module {
-    std::string path;          ///< As the target sees it.
-    std::string attach_path;   ///< Opens the very file that is mapped, whatever lies at `path` by now.
+    std::string path;         ///< As the target sees it.
+    std::string attach_path;  ///< Opens the very file that is mapped, whatever lies at `path` by now.
     std::uint64_t bias = 0;
     std::vector<Mapping> mappings;  ///< Its executable ones.
     ElfImage image;

@@ -34,9 +34,7 @@ unsigned arguments_of(mt_shape shape) {
     }
 }
 
-bool is_allocator(const Module& module) {
-    return module.image.find_symbol("malloc") && module.image.find_symbol("free");
-}
+bool is_allocator(const Module& module) { return module.image.find_symbol("malloc") && module.image.find_symbol("free"); }
 
 Result<void> plan_hook(const Module& module, const LibcHook& hook, const ProbeCosts& costs, Plan& plan) {
     const std::optional<ElfSymbol> symbol = module.image.find_symbol(hook.symbol);
@@ -92,7 +90,8 @@ void plan_wrappers(const std::vector<Module>& modules, Plan& plan) {
             if (!symbol) continue;
             const auto bounds = module.image.function_bounds(symbol->address);
             for (const CallSite& call : calls_of(module.image, symbol->address, bounds ? bounds->second : symbol->address + symbol->size))
-                if (plan.wrapper_calls.size() < MT_MAX_WRAPPER_CALLS) plan.wrapper_calls.push_back({call.return_address + module.bias, call.caller_at});
+                if (plan.wrapper_calls.size() < MT_MAX_WRAPPER_CALLS)
+                    plan.wrapper_calls.push_back({call.return_address + module.bias, call.caller_at});
         }
     }
 }
@@ -102,9 +101,8 @@ void add_probe(Plan& plan, const Module& module, PlannedProbe probe, std::uint64
     probe.attach_path = module.attach_path;
     probe.offset = module.image.offset_of(probe.site.address).value_or(0);
     probe.symbol = relative_name(probe.hook, entry, probe.site.address);
-    const bool known = std::any_of(plan.probes.begin(), plan.probes.end(), [&](const PlannedProbe& other) {
-        return other.attach_path == probe.attach_path && other.offset == probe.offset;
-    });
+    const bool known = std::any_of(plan.probes.begin(), plan.probes.end(),
+                                   [&](const PlannedProbe& other) { return other.attach_path == probe.attach_path && other.offset == probe.offset; });
     if (known || plan.probes.size() >= MT_MAX_PROBES) return;
     const auto place = needs_return(probe.shape) ? plan.probes.end()
                                                  : std::find_if(plan.probes.begin(), plan.probes.end(),

@@ -14,33 +14,33 @@
 namespace memtrace {
 
 struct PlannedProbe {
-    std::string hook;               ///< "malloc", "obj.malloc".
+    std::string hook;  ///< "malloc", "obj.malloc".
     mt_domain domain = MT_DOMAIN_MALLOC;
     mt_shape shape = MT_SHAPE_ALLOC;
-    unsigned first_argument = 0;    ///< 1 where a ctx argument comes first.
-    std::string file;               ///< As the target sees it.
+    unsigned first_argument = 0;  ///< 1 where a ctx argument comes first.
+    std::string file;             ///< As the target sees it.
     std::string attach_path;
-    std::uint64_t offset = 0;       ///< Of the instruction in the file.
-    std::string symbol;             ///< "free+9".
+    std::uint64_t offset = 0;  ///< Of the instruction in the file.
+    std::string symbol;        ///< "free+9".
     ProbeSite site;
-    std::string redirect;           ///< How the table's pointer was turned to this probe; empty when it was not.
+    std::string redirect;  ///< How the table's pointer was turned to this probe; empty when it was not.
 };
 
 /// One pointer of the target that will hold `target` instead of `original`: an address with the same meaning.
 struct PlannedRedirect {
-    std::string name;               ///< "obj.malloc".
-    std::uint64_t slot = 0;         ///< Address of the pointer.
-    std::uint64_t found = 0;        ///< What it held when this was planned: the original, or what an earlier tracer left there.
+    std::string name;         ///< "obj.malloc".
+    std::uint64_t slot = 0;   ///< Address of the pointer.
+    std::uint64_t found = 0;  ///< What it held when this was planned: the original, or what an earlier tracer left there.
     std::uint64_t original = 0;
     std::uint64_t target = 0;
 };
 
 struct Plan {
-    std::vector<PlannedProbe> probes;       ///< Releases first: attached in this order, nothing counted is ever freed unseen.
+    std::vector<PlannedProbe> probes;  ///< Releases first: attached in this order, nothing counted is ever freed unseen.
     std::vector<PlannedRedirect> redirects;
     std::vector<mt_wrapper_call> wrapper_calls;  ///< Addresses in the target.
-    mt_python python{};                     ///< .present = 0 without an interpreter we know.
-    std::vector<std::string> notes;         ///< What will not be seen, and what was found unusual.
+    mt_python python{};                          ///< .present = 0 without an interpreter we know.
+    std::vector<std::string> notes;              ///< What will not be seen, and what was found unusual.
 };
 
 bool needs_return(mt_shape shape);

@@ -31,9 +31,9 @@ constexpr std::size_t longest_guard = 8;
 struct Step {
     std::uint64_t address = 0;
     Instruction instruction;
-    bool usable = false;              // arguments and stack as the request wants them, and the kernel accepts a probe
+    bool usable = false;  // arguments and stack as the request wants them, and the kernel accepts a probe
     std::array<std::uint8_t, 6> registers{};
-    bool behind_null_check = false;   // calls with the NULL argument have left
+    bool behind_null_check = false;  // calls with the NULL argument have left
 };
 
 std::span<const std::byte> bytes_from(const CodeView& code, std::uint64_t address) { return code.bytes.subspan(address - code.address); }
@@ -100,10 +100,10 @@ private:
     }
 
     const ProbeRequest& request_;
-    std::optional<std::int64_t> stack_ = 0;   // bytes from the return address; nothing when unknown
-    std::array<RegisterSet, 6> holders_{};    // the registers that hold argument i
+    std::optional<std::int64_t> stack_ = 0;  // bytes from the return address; nothing when unknown
+    std::array<RegisterSet, 6> holders_{};   // the registers that hold argument i
     bool after_system_call_ = false;
-    bool null_tested_ = false;                // ZF says whether the NULL argument is NULL
+    bool null_tested_ = false;  // ZF says whether the NULL argument is NULL
     bool behind_null_check_ = false;
 };
 
@@ -271,7 +271,8 @@ std::vector<std::uint64_t> positions_of(const CodeView& view, std::uint32_t numb
     std::vector<std::uint64_t> found;
     const std::byte* at = view.bytes.data();
     const std::byte* const end = at + view.bytes.size();
-    while ((at = static_cast<const std::byte*>(memmem(at, static_cast<std::size_t>(end - at), &number, sizeof number))) != nullptr && found.size() < most_checks) {
+    while ((at = static_cast<const std::byte*>(memmem(at, static_cast<std::size_t>(end - at), &number, sizeof number))) != nullptr &&
+           found.size() < most_checks) {
         found.push_back(view.address + static_cast<std::uint64_t>(at - view.bytes.data()));
         ++at;
     }

@@ -28,10 +28,10 @@ struct ProbeCosts {
 
 /// What a hook needs at its probe.
 struct ProbeRequest {
-    std::uint64_t entry = 0;      ///< First address calls arrive at.
-    std::uint64_t end = 0;        ///< Exclusive bound of the function; 0 when it is not known.
-    std::uint8_t arguments = 0;   ///< Bit i: integer argument i (rdi, rsi, rdx, rcx, r8, r9) must be in one of these registers.
-    bool needs_return = false;    ///< The return address must still be on top of the stack.
+    std::uint64_t entry = 0;                     ///< First address calls arrive at.
+    std::uint64_t end = 0;                       ///< Exclusive bound of the function; 0 when it is not known.
+    std::uint8_t arguments = 0;                  ///< Bit i: integer argument i (rdi, rsi, rdx, rcx, r8, r9) must be in one of these registers.
+    bool needs_return = false;                   ///< The return address must still be on top of the stack.
     std::optional<unsigned> null_argument = {};  ///< For free: calls with this argument NULL may leave before the probe.
 };
 
@@ -39,9 +39,9 @@ struct ProbeRequest {
 struct ProbeSite {
     std::uint64_t address = 0;
     InstructionKind kind = InstructionKind::other;
-    std::string instruction;    ///< Disassembly, "push rbp".
+    std::string instruction;  ///< Disassembly, "push rbp".
     bool emulated = false;
-    double cost_ns = 0;         ///< Entry, plus the return probe when the request needs it.
+    double cost_ns = 0;                                       ///< Entry, plus the return probe when the request needs it.
     std::array<std::uint8_t, 6> registers{0, 1, 2, 3, 4, 5};  ///< Argument i is in the register that argument registers[i] came in.
     bool operator==(const ProbeSite&) const = default;
 };
@@ -60,7 +60,7 @@ std::optional<ProbeSite> site_at(const ElfImage& image, std::uint64_t address, c
 /// Another address that means the same as calling `entry`, and where to probe so that calls through it are seen.
 struct Redirect {
     std::uint64_t target = 0;
-    std::string kind;        ///< "jmp elsewhere", "padding before", "after endbr64".
+    std::string kind;  ///< "jmp elsewhere", "padding before", "after endbr64".
     ProbeSite probe;
 };
 

@@ -35,8 +35,7 @@ std::optional<std::uint64_t> redirect_origin(const ElfImage& image, std::uint64_
     if (begins_function(image, address)) return std::nullopt;
     std::optional<Instruction> instruction = instruction_at(image, address);
     if (!instruction) return std::nullopt;
-    if (instruction->flow == ControlFlow::jump && instruction->target && begins_function(image, *instruction->target))
-        return instruction->target;
+    if (instruction->flow == ControlFlow::jump && instruction->target && begins_function(image, *instruction->target)) return instruction->target;
     const std::uint64_t before = address - endbr64_bytes;
     if (is_endbr64(image.bytes_at(before, endbr64_bytes)) && begins_function(image, before)) return before;
     for (std::uint64_t at = address; instruction && instruction->does_nothing && at < address + longest_padding;) {

@@ -62,7 +62,7 @@ std::vector<PlacedInstruction> padding_before(const ElfImage& image, std::uint64
     const auto start = decode_start(image, entry - 1);
     if (!start) return {};
     std::vector<PlacedInstruction> run;
-    bool ended = start->in_padding;   // control cannot come from the instruction before the run
+    bool ended = start->in_padding;  // control cannot come from the instruction before the run
     std::uint64_t at = start->address;
     for (auto bytes = image.bytes_at(at, entry - at); at < entry;) {
         const auto instruction = decode(bytes, at);

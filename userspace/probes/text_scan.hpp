@@ -24,8 +24,8 @@ inline Lanes load_lanes(const std::byte* from) {
 // Whether one of the 16 displacements that start in [at, at + 16) may lead into [low, low + span], modulo 2^32.
 inline bool block_leads_into(const std::byte* at, std::uint32_t address, std::uint32_t low, std::uint32_t span) {
     const Lanes starts = Lanes{0, 4, 8, 12} + (address + 4 - low);
-    const auto within = (load_lanes(at) + starts <= span) | (load_lanes(at + 1) + starts + 1 <= span) |
-                        (load_lanes(at + 2) + starts + 2 <= span) | (load_lanes(at + 3) + starts + 3 <= span);
+    const auto within = (load_lanes(at) + starts <= span) | (load_lanes(at + 1) + starts + 1 <= span) | (load_lanes(at + 2) + starts + 2 <= span) |
+                        (load_lanes(at + 3) + starts + 3 <= span);
     const auto halves = std::bit_cast<Halves>(within);
     return (halves[0] | halves[1]) != 0;
 }

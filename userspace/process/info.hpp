@@ -13,15 +13,15 @@ namespace memtrace {
 /// One process at the moment of reading. The texts are the target's own and may hold any byte: escape before printing.
 struct ProcessInfo {
     int pid = 0;
-    std::string command_line;             ///< Arguments joined by spaces, at most 4096 bytes; "[comm]" when there are none.
-    std::string comm;                     ///< Name of the main thread, at most 15 bytes (kernel threads: 63).
-    std::uint64_t start_time_ticks = 0;   ///< Since boot, in units of sysconf(_SC_CLK_TCK). Together with pid it names a process for good.
+    std::string command_line;            ///< Arguments joined by spaces, at most 4096 bytes; "[comm]" when there are none.
+    std::string comm;                    ///< Name of the main thread, at most 15 bytes (kernel threads: 63).
+    std::uint64_t start_time_ticks = 0;  ///< Since boot, in units of sysconf(_SC_CLK_TCK). Together with pid it names a process for good.
     std::uint64_t rss_bytes = 0;
     std::uint64_t vms_bytes = 0;
-    uid_t uid = 0;                        ///< The real one.
+    uid_t uid = 0;  ///< The real one.
     bool kernel_thread = false;
-    int tracer_pid = 0;                   ///< 0: nobody ptraces it.
-    char state = '?';                     ///< The kernel's letter: R, S, D, T, t, Z, X, I …
+    int tracer_pid = 0;  ///< 0: nobody ptraces it.
+    char state = '?';    ///< The kernel's letter: R, S, D, T, t, Z, X, I …
     int threads = 0;
     bool operator==(const ProcessInfo&) const = default;
 };

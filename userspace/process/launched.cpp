@@ -129,9 +129,7 @@ std::optional<int> Launched::step(int request, int signal) {
     return std::nullopt;
 }
 
-void Launched::ended(int status) {
-    ending_ = Ending{WIFSIGNALED(status), WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)};
-}
+void Launched::ended(int status) { ending_ = Ending{WIFSIGNALED(status), WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)}; }
 
 Result<void> Launched::load(const std::function<Result<void>()>& mapped) {
     if (Result<void> done = mapped(); !done) return done;

@@ -28,8 +28,7 @@ public:
     /// Starts `arguments` (found through PATH) as the user who called sudo, if any; it is held right after exec.
     /// Errors: not found or not executable (the hint says which), fork failed.
     static Result<Launched> start(const std::vector<std::string>& arguments);
-    Launched(Launched&& other) noexcept
-        : pid_(std::exchange(other.pid_, 0)), traced_(other.traced_), held_(other.held_), ending_(other.ending_) {}
+    Launched(Launched&& other) noexcept : pid_(std::exchange(other.pid_, 0)), traced_(other.traced_), held_(other.held_), ending_(other.ending_) {}
     Launched& operator=(Launched&&) = delete;
     ~Launched();
 

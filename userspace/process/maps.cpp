@@ -66,11 +66,11 @@ std::optional<Mapping> parse_line(std::string_view line) {
     bool shared = false;
     unsigned major = 0;
     unsigned minor = 0;
-    const bool well_formed =
-        fields.number(mapping.start, 16, '-') && fields.number(mapping.end, 16, ' ') && fields.flag(mapping.readable, 'r', '-') &&
-        fields.flag(mapping.writable, 'w', '-') && fields.flag(mapping.executable, 'x', '-') && fields.flag(shared, 's', 'p') &&
-        fields.literal(' ') && fields.number(mapping.file_offset, 16, ' ') && fields.number(major, 16, ':') &&
-        fields.number(minor, 16, ' ') && fields.number(mapping.inode, 10, ' ');
+    const bool well_formed = fields.number(mapping.start, 16, '-') && fields.number(mapping.end, 16, ' ') &&
+                             fields.flag(mapping.readable, 'r', '-') && fields.flag(mapping.writable, 'w', '-') &&
+                             fields.flag(mapping.executable, 'x', '-') && fields.flag(shared, 's', 'p') && fields.literal(' ') &&
+                             fields.number(mapping.file_offset, 16, ' ') && fields.number(major, 16, ':') && fields.number(minor, 16, ' ') &&
+                             fields.number(mapping.inode, 10, ' ');
     if (!well_formed || mapping.start >= mapping.end) return std::nullopt;
     mapping.device = makedev(major, minor);
     std::string_view path = fields.remainder();
@@ -122,8 +122,6 @@ std::string mapped_file_name(const Mapping& mapping) {
     return "map_files/" + std::string(range, stop);
 }
 
-std::string mapped_file_path(int pid, const Mapping& mapping) {
-    return "/proc/" + std::to_string(pid) + "/" + mapped_file_name(mapping);
-}
+std::string mapped_file_path(int pid, const Mapping& mapping) { return "/proc/" + std::to_string(pid) + "/" + mapped_file_name(mapping); }
 
 }  // namespace memtrace

@@ -16,13 +16,13 @@ struct Mapping {
     std::uint64_t start = 0;
     std::uint64_t end = 0;
     std::uint64_t file_offset = 0;
-    std::uint64_t inode = 0;       ///< 0: no file behind it.
-    std::uint64_t device = 0;      ///< makedev(major, minor).
+    std::uint64_t inode = 0;   ///< 0: no file behind it.
+    std::uint64_t device = 0;  ///< makedev(major, minor).
     bool readable = false;
     bool writable = false;
     bool executable = false;
-    std::string path;              ///< As the kernel prints it, newlines restored; empty for anonymous memory.
-    bool deleted = false;          ///< The kernel's " (deleted)" suffix, removed from `path`.
+    std::string path;      ///< As the kernel prints it, newlines restored; empty for anonymous memory.
+    bool deleted = false;  ///< The kernel's " (deleted)" suffix, removed from `path`.
     [[nodiscard]] bool contains(std::uint64_t address) const { return address >= start && address < end; }
     bool operator==(const Mapping&) const = default;
 };

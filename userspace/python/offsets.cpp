@@ -48,9 +48,7 @@ PythonVersion PythonVersion::from_hex(std::uint64_t hex) {
     return {static_cast<unsigned>(hex >> 24 & 0xff), static_cast<unsigned>(hex >> 16 & 0xff), static_cast<unsigned>(hex >> 8 & 0xff)};
 }
 
-std::string PythonVersion::text() const {
-    return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(micro);
-}
+std::string PythonVersion::text() const { return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(micro); }
 
 std::optional<PythonOffsets> offsets_for(const PythonVersion& version) {
     for (const Row& row : rows)

@@ -29,17 +29,18 @@ Meaning meaning_of(const std::vector<Module>& modules, std::uint64_t pointer) {
 
 class PythonPlanner {
 public:
-    PythonPlanner(const Interpreter& interpreter, const std::vector<Module>& modules, const ProbeCosts& costs, const PythonOptions& options, Plan& plan)
+    PythonPlanner(const Interpreter& interpreter, const std::vector<Module>& modules, const ProbeCosts& costs, const PythonOptions& options,
+                  Plan& plan)
         : interpreter_(interpreter), modules_(modules), costs_(costs), options_(options), plan_(plan) {}
 
     Result<void> run() {
         for (const AllocatorTable& table : interpreter_.tables)
             for (std::size_t i = 0; i < table_functions; ++i)
                 if (Result<void> done = plan_function(table, i); !done) return done;
-        if (left_redirected_)
-            plan_.notes.push_back("allocator tables were left redirected by an earlier tracer; they will be restored at the end");
+        if (left_redirected_) plan_.notes.push_back("allocator tables were left redirected by an earlier tracer; they will be restored at the end");
         if (unseen_)
-            plan_.notes.push_back("CPython's inlined allocator copies are not seen (" + std::string(options_.redirect ? "no address to redirect to" : "--no-redirect") +
+            plan_.notes.push_back("CPython's inlined allocator copies are not seen (" +
+                                  std::string(options_.redirect ? "no address to redirect to" : "--no-redirect") +
                                   "): most small objects are missing");
         return {};
     }
@@ -80,7 +81,8 @@ private:
             probe.site = chosen.probe;
             probe.redirect = chosen.kind;
             const std::uint64_t bias = meaning.module->bias;
-            plan_.redirects.push_back({std::string(domain_name(table.domain)) + "." + table_layout[i].name, table.slot(i), table.functions[i], meaning.entry + bias, chosen.target + bias});
+            plan_.redirects.push_back({std::string(domain_name(table.domain)) + "." + table_layout[i].name, table.slot(i), table.functions[i],
+                                       meaning.entry + bias, chosen.target + bias});
         }
         if (meaning.redirected) left_redirected_ = true;
         add_probe(plan_, *meaning.module, std::move(probe), meaning.entry);

@@ -12,7 +12,6 @@ struct PythonOptions {
 };
 
 /// Nothing is added when the process runs no CPython. What cannot be traced is said in plan.notes; native tracing is not affected.
-Result<void> plan_python(const Target& target, const std::vector<Module>& modules, const ProbeCosts& costs, const PythonOptions& options,
-                         Plan& plan);
+Result<void> plan_python(const Target& target, const std::vector<Module>& modules, const ProbeCosts& costs, const PythonOptions& options, Plan& plan);
 
 }  // namespace memtrace

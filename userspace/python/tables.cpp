@@ -19,8 +19,7 @@ struct Wrapper {
     const char* symbol;
     mt_domain domain;
 };
-constexpr Wrapper wrappers[] = {
-    {"PyMem_RawMalloc", MT_DOMAIN_RAW}, {"PyMem_Malloc", MT_DOMAIN_MEM}, {"PyObject_Malloc", MT_DOMAIN_OBJ}};
+constexpr Wrapper wrappers[] = {{"PyMem_RawMalloc", MT_DOMAIN_RAW}, {"PyMem_Malloc", MT_DOMAIN_MEM}, {"PyObject_Malloc", MT_DOMAIN_OBJ}};
 
 // A wrapper reaches its table within its first instructions: size check, two loads, the call.
 constexpr std::size_t wrapper_bytes = 96;

@@ -25,16 +25,16 @@ extern const std::array<TableFunction, table_functions> table_layout;
 
 struct AllocatorTable {
     mt_domain domain = MT_DOMAIN_OBJ;
-    std::uint64_t address = 0;                                   ///< Of ctx; function i stands at address + 8 * (i + 1).
-    std::array<std::uint64_t, table_functions> functions{};      ///< What the slots hold now.
+    std::uint64_t address = 0;                               ///< Of ctx; function i stands at address + 8 * (i + 1).
+    std::array<std::uint64_t, table_functions> functions{};  ///< What the slots hold now.
     [[nodiscard]] std::uint64_t slot(std::size_t i) const { return address + 8 * (i + 1); }
 };
 
 struct Interpreter {
     PythonVersion version;
-    const Module* module = nullptr;     ///< Where _PyRuntime lives.
-    std::uint64_t runtime = 0;          ///< Address of _PyRuntime in the target.
-    std::vector<AllocatorTable> tables; ///< raw, mem, obj, as far as found.
+    const Module* module = nullptr;      ///< Where _PyRuntime lives.
+    std::uint64_t runtime = 0;           ///< Address of _PyRuntime in the target.
+    std::vector<AllocatorTable> tables;  ///< raw, mem, obj, as far as found.
 };
 
 /// The interpreter the process runs, if any module is one. Error: it is one, but cannot be read as expected.

@@ -19,18 +19,18 @@ namespace memtrace {
 /// The executable mappings of one process: those of now, and those of before where nothing else took their place.
 class AddressSpace {
 public:
-    using FileId = std::uint64_t;             ///< Never reused.
+    using FileId = std::uint64_t;  ///< Never reused.
     static constexpr FileId kNoFile = 0;
 
     struct Area {
         std::uint64_t end = 0;
-        std::uint64_t file_offset = 0;        ///< Of the area's start.
+        std::uint64_t file_offset = 0;  ///< Of the area's start.
         FileId file = kNoFile;
-        std::string name;                     ///< The file's path as the target knows it, or "[vdso]", "[anon]" ….
+        std::string name;  ///< The file's path as the target knows it, or "[vdso]", "[anon]" ….
     };
     struct Place {
-        const Area* area = nullptr;           ///< Valid until the mappings are read again; none: no code is known there.
-        std::uint64_t file_offset = 0;        ///< Of the address; in memory without a file, from the area's start.
+        const Area* area = nullptr;     ///< Valid until the mappings are read again; none: no code is known there.
+        std::uint64_t file_offset = 0;  ///< Of the address; in memory without a file, from the area's start.
     };
     /// [first, second)
     using Range = std::pair<std::uint64_t, std::uint64_t>;
@@ -51,10 +51,10 @@ public:
 
 private:
     struct MappedFile {
-        Mapping mapping;   // the latest seen of those it has
+        Mapping mapping;  // the latest seen of those it has
         UniqueFd held;
     };
-    using Identity = std::tuple<std::uint64_t, std::uint64_t, std::string>;   // device, inode, path
+    using Identity = std::tuple<std::uint64_t, std::uint64_t, std::string>;  // device, inode, path
     using Areas = std::map<std::uint64_t, Area>;
 
     FileId file_of(const Mapping& mapping);
@@ -65,7 +65,7 @@ private:
     int pid_;
     UniqueFd process_;
     UniqueFd root_;
-    Areas areas_;                                 // by start
+    Areas areas_;  // by start
     std::unordered_map<FileId, MappedFile> files_;
     std::map<Identity, FileId> ids_;
     FileId last_file_ = kNoFile;

@@ -20,15 +20,15 @@ namespace memtrace {
 class Module {
 public:
     struct Name {
-        std::string file;          ///< Empty without a line.
+        std::string file;  ///< Empty without a line.
         std::uint32_t line = 0;
-        std::string function;      ///< With "+0x1f" when there is no line.
+        std::string function;  ///< With "+0x1f" when there is no line.
     };
 
     /// `path` is the target's name for the file, `target_root` its "/" (may be none).
     static Result<Module> open(const UniqueFd& marked, const std::string& path, const UniqueFd& target_root);
     Module(Module&&) = default;
-    Module& operator=(Module&&) = delete;   // member by member it would free files under their readers
+    Module& operator=(Module&&) = delete;  // member by member it would free files under their readers
 
     /// What the call that returns to `file_offset` is called; nothing when not even a symbol is known.
     std::optional<Name> name_of_call(std::uint64_t file_offset);

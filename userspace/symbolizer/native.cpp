@@ -30,7 +30,7 @@ std::string base_name(const std::string& path) { return path.substr(path.rfind('
 
 struct NativeSymbolizer::State {
     struct OpenModule {
-        std::optional<Module> module;   // none: it could not be opened
+        std::optional<Module> module;  // none: it could not be opened
         std::uint64_t last_use = 0;
         [[nodiscard]] bool has_debug_information() const { return module && module->has_debug_information(); }
     };
@@ -45,7 +45,7 @@ struct NativeSymbolizer::State {
     AddressSpace space;
     std::unordered_map<AddressSpace::FileId, OpenModule> modules;
     std::unordered_map<std::uint64_t, NativeLocation> results;
-    NativeLocation unmapped;   // not cached: code may be mapped there any time
+    NativeLocation unmapped;  // not cached: code may be mapped there any time
     std::uint64_t uses = 0;
 };
 

@@ -15,12 +15,12 @@ struct NativeLocation {
     /// Source file, absolute where the debug information tells; without it the object file's name ("libc.so.6"), "[vdso]",
     /// "[anon]" …; "[unmapped]" when no code is mapped there.
     std::string file;
-    std::uint32_t line = 0;    ///< 0 without debug information.
+    std::uint32_t line = 0;  ///< 0 without debug information.
     /// Demangled, the innermost inlined one (without scope and arguments where the debug information has no more);
     /// "symbol+0x1f" when there is no line; "0x1234" (file offset) without a symbol.
     std::string function;
-    std::string module;        ///< Path of the object file as the target knows it, or `file` where there is none.
-    bool resolved = false;     ///< A source line or at least a symbol was found.
+    std::string module;     ///< Path of the object file as the target knows it, or `file` where there is none.
+    bool resolved = false;  ///< A source line or at least a symbol was found.
     bool operator==(const NativeLocation&) const = default;
 };
 

@@ -62,9 +62,7 @@ Result<std::uint64_t> checked_contents(Elf* elf) {
 
 }  // namespace
 
-UniqueFd mark_file(int directory, const std::string& path) {
-    return UniqueFd(::openat(directory, path.c_str(), O_PATH | O_CLOEXEC));
-}
+UniqueFd mark_file(int directory, const std::string& path) { return UniqueFd(::openat(directory, path.c_str(), O_PATH | O_CLOEXEC)); }
 
 UniqueFd mark_file_in_root(const UniqueFd& root, const std::string& path) {
     if (!root) return {};

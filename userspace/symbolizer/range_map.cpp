@@ -7,9 +7,8 @@ namespace memtrace {
 
 RangeMap::RangeMap(std::vector<Range> ranges) {
     std::erase_if(ranges, [](const Range& range) { return range.start >= range.end; });
-    std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) {
-        return std::tie(a.start, a.depth, b.end) < std::tie(b.start, b.depth, a.end);
-    });
+    std::sort(ranges.begin(), ranges.end(),
+              [](const Range& a, const Range& b) { return std::tie(a.start, a.depth, b.end) < std::tie(b.start, b.depth, a.end); });
     std::vector<const Range*> open;
     const auto close_until = [&](std::uint64_t address) {
         while (!open.empty() && open.back()->end <= address) {

@@ -15,7 +15,7 @@ public:
     struct Range {
         std::uint64_t start = 0;
         std::uint64_t end = 0;
-        std::uint32_t depth = 0;   ///< Of two ranges with the same start the deeper one is the inner one.
+        std::uint32_t depth = 0;  ///< Of two ranges with the same start the deeper one is the inner one.
         std::uint64_t value = 0;
     };
 

@@ -37,9 +37,8 @@ SymbolTable::SymbolTable(const std::vector<const ObjectFile*>& files) {
         for (Elf_Scn* section = nullptr; (section = elf_nextscn(file->elf(), section)) != nullptr;) read_section(file->elf(), section);
     }
     entries_.shrink_to_fit();
-    std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
-        return std::tie(a.start, b.rank, a.end) < std::tie(b.start, a.rank, b.end);
-    });
+    std::sort(entries_.begin(), entries_.end(),
+              [](const Entry& a, const Entry& b) { return std::tie(a.start, b.rank, a.end) < std::tie(b.start, a.rank, b.end); });
 }
 
 void SymbolTable::read_section(Elf* elf, Elf_Scn* section) {

@@ -13,8 +13,8 @@ namespace memtrace {
 class SymbolTable {
 public:
     struct Symbol {
-        std::string_view name;      ///< As in the file, mangled; lives as long as the file.
-        std::uint64_t offset = 0;   ///< From the symbol's start to the address asked for.
+        std::string_view name;     ///< As in the file, mangled; lives as long as the file.
+        std::uint64_t offset = 0;  ///< From the symbol's start to the address asked for.
     };
 
     /// .symtab and .dynsym of the files, at most 4 000 000 symbols. The files must outlive the table.
@@ -30,9 +30,9 @@ private:
     struct Entry {
         std::uint64_t start;
         std::uint64_t end;
-        bool sized;   // else `end` is its section's
+        bool sized;  // else `end` is its section's
         const char* name;
-        int rank;   // of several names for one address the lowest is shown
+        int rank;  // of several names for one address the lowest is shown
     };
     void read_section(Elf* elf, Elf_Scn* section);
 

@@ -36,10 +36,8 @@ bool holds_code(int tag) {
         case DW_TAG_try_block:
         case DW_TAG_catch_block:
         case DW_TAG_namespace:
-        case DW_TAG_module:
-            return true;
-        default:
-            return false;
+        case DW_TAG_module: return true;
+        default: return false;
     }
 }
 
@@ -108,10 +106,8 @@ bool has_mangled_names(int language) {
         case DW_LANG_C89:
         case DW_LANG_C:
         case DW_LANG_C99:
-        case DW_LANG_C11:
-            return false;
-        default:
-            return true;
+        case DW_LANG_C11: return false;
+        default: return true;
     }
 }
 

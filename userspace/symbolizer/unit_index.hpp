@@ -17,9 +17,9 @@ class UnitIndex {
 public:
     struct Place {
         std::string file;
-        std::uint32_t line = 0;       ///< Never 0: code without a line is no place.
-        std::string function;         ///< Innermost function, inlined ones included; demangled; may be empty.
-        bool whole_name = true;       ///< False: `function` lacks its scope and arguments; the symbol table may know more.
+        std::uint32_t line = 0;  ///< Never 0: code without a line is no place.
+        std::string function;    ///< Innermost function, inlined ones included; demangled; may be empty.
+        bool whole_name = true;  ///< False: `function` lacks its scope and arguments; the symbol table may know more.
     };
 
     /// Reads the units' address ranges. (.debug_aranges, which libdw's own search needs, is missing from what clang and
@@ -37,7 +37,7 @@ private:
 
     Dwarf* dwarf_;
     RangeMap units_;
-    std::unordered_map<Dwarf_Off, RangeMap> functions_;   // by the unit's offset
+    std::unordered_map<Dwarf_Off, RangeMap> functions_;  // by the unit's offset
     std::uint64_t memory_bytes_ = 0;
 };
 

@@ -16,9 +16,7 @@ struct Error {
     std::string hint = {};
 
     /// The same failure seen from one level up: "CONTEXT: WHAT".
-    [[nodiscard]] Error in(std::string_view context) && {
-        return Error{std::string(context) + ": " + std::move(what), std::move(hint)};
-    }
+    [[nodiscard]] Error in(std::string_view context) && { return Error{std::string(context) + ": " + std::move(what), std::move(hint)}; }
 };
 
 /// An Error whose reason is the text of errno value `code`: "WHAT: No such file or directory".
@@ -32,13 +30,34 @@ public:
     Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
 
     [[nodiscard]] explicit operator bool() const { return state_.index() == 0; }
-    [[nodiscard]] T& operator*() & { assert(*this); return *std::get_if<0>(&state_); }
-    [[nodiscard]] const T& operator*() const& { assert(*this); return *std::get_if<0>(&state_); }
-    [[nodiscard]] T&& operator*() && { assert(*this); return std::move(*std::get_if<0>(&state_)); }
-    [[nodiscard]] T* operator->() { assert(*this); return std::get_if<0>(&state_); }
-    [[nodiscard]] const T* operator->() const { assert(*this); return std::get_if<0>(&state_); }
-    [[nodiscard]] const Error& error() const& { assert(!*this); return *std::get_if<1>(&state_); }
-    [[nodiscard]] Error&& error() && { assert(!*this); return std::move(*std::get_if<1>(&state_)); }
+    [[nodiscard]] T& operator*() & {
+        assert(*this);
+        return *std::get_if<0>(&state_);
+    }
+    [[nodiscard]] const T& operator*() const& {
+        assert(*this);
+        return *std::get_if<0>(&state_);
+    }
+    [[nodiscard]] T&& operator*() && {
+        assert(*this);
+        return std::move(*std::get_if<0>(&state_));
+    }
+    [[nodiscard]] T* operator->() {
+        assert(*this);
+        return std::get_if<0>(&state_);
+    }
+    [[nodiscard]] const T* operator->() const {
+        assert(*this);
+        return std::get_if<0>(&state_);
+    }
+    [[nodiscard]] const Error& error() const& {
+        assert(!*this);
+        return *std::get_if<1>(&state_);
+    }
+    [[nodiscard]] Error&& error() && {
+        assert(!*this);
+        return std::move(*std::get_if<1>(&state_));
+    }
 
 private:
     std::variant<T, Error> state_;
@@ -52,8 +71,14 @@ public:
     Result(Error error) : error_(std::move(error)), failed_(true) {}
 
     [[nodiscard]] explicit operator bool() const { return !failed_; }
-    [[nodiscard]] const Error& error() const& { assert(failed_); return error_; }
-    [[nodiscard]] Error&& error() && { assert(failed_); return std::move(error_); }
+    [[nodiscard]] const Error& error() const& {
+        assert(failed_);
+        return error_;
+    }
+    [[nodiscard]] Error&& error() && {
+        assert(failed_);
+        return std::move(error_);
+    }
 
 private:
     Error error_;

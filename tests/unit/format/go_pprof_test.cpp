@@ -44,8 +44,9 @@ std::string run(const std::string& arguments) {
 }
 
 SnapshotBuilder& shop(SnapshotBuilder& builder) {
-    return builder.python("/srv/cache.py", 88, 64'000, 1000).native("libfoo.so.1", 0, "make+0x1f", 4096, 2).native(
-        "libbar.so.2", 0, "make+0x1f", 512, 1);
+    return builder.python("/srv/cache.py", 88, 64'000, 1000)
+        .native("libfoo.so.1", 0, "make+0x1f", 4096, 2)
+        .native("libbar.so.2", 0, "make+0x1f", 512, 1);
 }
 
 }  // namespace
@@ -61,8 +62,8 @@ RULE("pprof -top shows our live bytes and blocks by function, with nothing to co
     CHECK(report.find("File: python3") != std::string::npos);
     CHECK(report.find("Type: inuse_space") != std::string::npos);
     CHECK(report.find("not available") == std::string::npos);
-    CHECK(flat_by_name(report) == std::map<std::string, std::string>{
-                                      {"f", "64000B"}, {"libfoo.so.1(make+0x1f)", "4096B"}, {"libbar.so.2(make+0x1f)", "512B"}});
+    CHECK(flat_by_name(report) ==
+          std::map<std::string, std::string>{{"f", "64000B"}, {"libfoo.so.1(make+0x1f)", "4096B"}, {"libbar.so.2(make+0x1f)", "512B"}});
     const std::string blocks = run("-top -sample_index=inuse_objects " + (folder / "a.mt").string());
     CHECK(flat_by_name(blocks)["f"] == "1000");
 }

@@ -35,9 +35,7 @@ RULE("a snapshot read back equals the one written: all fields, every script, inv
     CHECK(round_trip(rich_snapshot()) == rich_snapshot());
 }
 
-RULE("an empty snapshot can be written and read back") {
-    CHECK(round_trip(Snapshot()) == Snapshot());
-}
+RULE("an empty snapshot can be written and read back") { CHECK(round_trip(Snapshot()) == Snapshot()); }
 
 RULE("times before 1970 and durations of any sign are read back") {
     Snapshot snapshot;
@@ -83,9 +81,7 @@ RULE("all strings other readers see are UTF-8, whatever the target's names are")
     CHECK(round_trip(snapshot) == snapshot);
 }
 
-RULE("equal snapshots give equal bytes") {
-    CHECK(*encode_snapshot(rich_snapshot()) == *encode_snapshot(rich_snapshot()));
-}
+RULE("equal snapshots give equal bytes") { CHECK(*encode_snapshot(rich_snapshot()) == *encode_snapshot(rich_snapshot())); }
 
 RULE("a snapshot with an index out of range is refused when written") {
     const auto broken = [](auto change) {
@@ -100,8 +96,7 @@ RULE("a snapshot with an index out of range is refused when written") {
     CHECK(broken([](Snapshot& s) { s.sites[2].process = 2; }) == "cannot be stored: the process of site 2 is out of range");
     CHECK(broken([](Snapshot& s) { s.sites[2].frames = {FrameId{5}}; }) == "cannot be stored: a frame of site 2 is out of range");
     CHECK(broken([](Snapshot& s) { s.sites[2].frames.clear(); }) == "cannot be stored: site 2 has no frame");
-    CHECK(broken([&](Snapshot& s) { s.processes[0].domains[1].domain = no_string; }) ==
-          "cannot be stored: a domain of process 0 is out of range");
+    CHECK(broken([&](Snapshot& s) { s.processes[0].domains[1].domain = no_string; }) == "cannot be stored: a domain of process 0 is out of range");
     CHECK(broken([](Snapshot& s) { s.strings[0] += 'x'; }) == "cannot be stored: string 0 is not the empty one");
     CHECK(broken([](Snapshot& s) { s.tracing_cost = std::numeric_limits<double>::quiet_NaN(); }) ==
           "cannot be stored: the tracing cost is not a number");

@@ -16,8 +16,7 @@ namespace memtrace::test {
 namespace {
 
 std::uint64_t random_size(std::mt19937_64& random) {
-    constexpr std::array<std::uint64_t, 12> kEdges{0,      1,       99,        100,        1023,          1024,
-                                                   10239,  10240,   102399,    102400,     10485759,      std::uint64_t{1} << 40};
+    constexpr std::array<std::uint64_t, 12> kEdges{0, 1, 99, 100, 1023, 1024, 10239, 10240, 102399, 102400, 10485759, std::uint64_t{1} << 40};
     if (random() % 3 == 0) return kEdges[random() % kEdges.size()] + random() % 3;
     return random() >> (20 + random() % 44);
 }
@@ -35,7 +34,13 @@ Snapshot rich_snapshot() {
     snapshot.tracing_cost = 0.09;
     snapshot.frame_limit = 25;
     const StringId obj = interner.string("obj"), malloc = interner.string("malloc");
-    snapshot.processes = {{4242, "python3", 987654321, 432'000'000, 900'000'000, 301'000'000, 305'000'000,
+    snapshot.processes = {{4242,
+                           "python3",
+                           987654321,
+                           432'000'000,
+                           900'000'000,
+                           301'000'000,
+                           305'000'000,
                            {{obj, 300'000'000, 304'000'000}, {malloc, 1'000'000, 2'000'000}}},
                           {-1, "caf\xc3\xa9\xff", 1, 0, ~std::uint64_t{0}, 0, 0, {}}};
     const FrameId put = interner.frame("/srv/shop/cache.py", 88, "Cache.put", true);
@@ -55,9 +60,18 @@ Snapshot rich_snapshot() {
 }
 
 Snapshot random_snapshot(std::mt19937_64& random) {
-    constexpr std::array<std::string_view, 12> kFiles{
-        "a.py", "b.py", "/srv/a.py", "/srv/a.pyc", "/srv/a.pyc.py", "x.pyc", "x.py", "<unknown>", "<frozen importlib._bootstrap>",
-        "\xc3\xa9.py", "\xef\xbf\xbd.py", "\xf0\x9f\x90\x8d.py"};
+    constexpr std::array<std::string_view, 12> kFiles{"a.py",
+                                                      "b.py",
+                                                      "/srv/a.py",
+                                                      "/srv/a.pyc",
+                                                      "/srv/a.pyc.py",
+                                                      "x.pyc",
+                                                      "x.py",
+                                                      "<unknown>",
+                                                      "<frozen importlib._bootstrap>",
+                                                      "\xc3\xa9.py",
+                                                      "\xef\xbf\xbd.py",
+                                                      "\xf0\x9f\x90\x8d.py"};
     constexpr std::array<std::string_view, 5> kDomains{"obj", "mem", "raw", "malloc", "mmap"};
     Snapshot snapshot;
     Interner interner(snapshot);
@@ -132,9 +146,7 @@ ScratchFolder::~ScratchFolder() {
     std::filesystem::remove_all(path_, ignored);
 }
 
-std::size_t ScratchFolder::entries() const {
-    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_), {}));
-}
+std::size_t ScratchFolder::entries() const { return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_), {})); }
 
 void write_file(const std::filesystem::path& path, std::string_view bytes) {
     std::ofstream file(path, std::ios::binary);

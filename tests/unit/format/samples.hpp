@@ -28,8 +28,7 @@ public:
     SnapshotBuilder& operator=(const SnapshotBuilder&) = delete;
     SnapshotBuilder& python(std::string_view file, std::uint32_t line, std::uint64_t bytes, std::uint64_t blocks = 1,
                             std::string_view domain = "obj");
-    SnapshotBuilder& native(std::string_view file, std::uint32_t line, std::string_view function, std::uint64_t bytes,
-                            std::uint64_t blocks = 1);
+    SnapshotBuilder& native(std::string_view file, std::uint32_t line, std::string_view function, std::uint64_t bytes, std::uint64_t blocks = 1);
     [[nodiscard]] const Snapshot& get() const { return snapshot_; }
 
 private:

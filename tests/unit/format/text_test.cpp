@@ -53,17 +53,19 @@ RULE("text for terminals keeps every script and escapes control characters") {
     CHECK(printable("plain caf\xc3\xa9 \xe6\x97\xa5 \xf0\x9f\x90\x8d \xc2\xa0") == "plain caf\xc3\xa9 \xe6\x97\xa5 \xf0\x9f\x90\x8d \xc2\xa0");
     CHECK(printable("\x1b[2J\n\t\x7f") == "\\x1b[2J\\x0a\\x09\\x7f");
     CHECK(printable(std::string_view("\0", 1)) == "\\x00");
-    CHECK(printable("\xc2\x9b""31m") == "\\xc2\\x9b31m");
+    CHECK(printable("\xc2\x9b"
+                    "31m") == "\\xc2\\x9b31m");
     CHECK(printable("") == "");
 }
 
 RULE("text for terminals escapes what is not UTF-8 and nothing around it") {
-    CHECK(printable("a\xff""b") == "a\\xffb");
+    CHECK(printable("a\xff"
+                    "b") == "a\\xffb");
     CHECK(printable("\x80") == "\\x80");
     CHECK(printable("\xc3") == "\\xc3");
     CHECK(printable("\xe2\x82") == "\\xe2\\x82");
-    CHECK(printable("\xc0\xaf") == "\\xc0\\xaf");              // overlong
-    CHECK(printable("\xed\xa0\x80") == "\\xed\\xa0\\x80");     // surrogate
+    CHECK(printable("\xc0\xaf") == "\\xc0\\xaf");                    // overlong
+    CHECK(printable("\xed\xa0\x80") == "\\xed\\xa0\\x80");           // surrogate
     CHECK(printable("\xf4\x90\x80\x80") == "\\xf4\\x90\\x80\\x80");  // beyond U+10FFFF
     CHECK(printable("\xe2\xc3\xa9") == "\\xe2\xc3\xa9");
 }

@@ -98,8 +98,7 @@ RULE("statistics and differences are, letter for letter, those of CPython's trac
     write_file(folder / "script.py", kScript);
     write_file(folder / "snapshots", input);
 
-    const auto theirs =
-        output_of(fmt::format("/usr/bin/python3 -I {} {}", (folder / "script.py").string(), (folder / "snapshots").string()));
+    const auto theirs = output_of(fmt::format("/usr/bin/python3 -I {} {}", (folder / "script.py").string(), (folder / "snapshots").string()));
 
     REQUIRE(theirs);
     const auto difference = std::mismatch(theirs->begin(), theirs->end(), expected_of_us.begin(), expected_of_us.end());

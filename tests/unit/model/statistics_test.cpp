@@ -79,15 +79,13 @@ RULE("statistics are ordered by size, then count, then file, then line, all desc
     SnapshotBuilder builder;
     builder.python("a.py", 1, 50, 1).python("a.py", 2, 50, 1).python("a.py", 10, 50, 1).python("b.py", 1, 50, 1);
     builder.python("a.py", 3, 50, 2).python("z.py", 1, 49, 9);
-    CHECK(places(statistics_by_line(builder.get())) ==
-          std::vector<std::string>{"a.py:3", "b.py:1", "a.py:10", "a.py:2", "a.py:1", "z.py:1"});
+    CHECK(places(statistics_by_line(builder.get())) == std::vector<std::string>{"a.py:3", "b.py:1", "a.py:10", "a.py:2", "a.py:1", "z.py:1"});
 }
 
 RULE("file names compare as Python compares them: by code point, not by UTF-16 unit or signed byte") {
     SnapshotBuilder builder;
     builder.python("z", 1, 1).python("\xef\xbf\xbd", 1, 1).python("\xf0\x9f\x90\x8d", 1, 1).python("\xc3\xa9", 1, 1);
-    CHECK(places(statistics_by_line(builder.get())) ==
-          std::vector<std::string>{"\xf0\x9f\x90\x8d:1", "\xef\xbf\xbd:1", "\xc3\xa9:1", "z:1"});
+    CHECK(places(statistics_by_line(builder.get())) == std::vector<std::string>{"\xf0\x9f\x90\x8d:1", "\xef\xbf\xbd:1", "\xc3\xa9:1", "z:1"});
 }
 
 RULE("a comparison lists new, grown, unchanged and vanished lines") {

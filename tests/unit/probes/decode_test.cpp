@@ -31,20 +31,42 @@ RegisterSet set(std::initializer_list<RegisterNumber> numbers) {
 
 RULE("the kinds are those that the kernel's uprobe code knows by their bytes") {
     const std::pair<const char*, InstructionKind> expected[] = {
-        {"90", InstructionKind::nop}, {"66 90", InstructionKind::nop}, {"66 66 90", InstructionKind::nop},
-        {"f3 90", InstructionKind::other /* pause */}, {"41 90", InstructionKind::other /* xchg r8, rax */},
+        {"90", InstructionKind::nop},
+        {"66 90", InstructionKind::nop},
+        {"66 66 90", InstructionKind::nop},
+        {"f3 90", InstructionKind::other /* pause */},
+        {"41 90", InstructionKind::other /* xchg r8, rax */},
         {"0f 1f 44 00 00", InstructionKind::nop5},
-        {"0f 1f 00", InstructionKind::other}, {"0f 1f 40 00", InstructionKind::other}, {"66 0f 1f 44 00 00", InstructionKind::other},
-        {"66 0f 1f 84 00 00 00 00 00", InstructionKind::other}, {"0f 1f 44 00 08", InstructionKind::other},
-        {"55", InstructionKind::push}, {"41 54", InstructionKind::push}, {"66 55", InstructionKind::other},
-        {"48 55", InstructionKind::other}, {"40 55", InstructionKind::other}, {"ff f5", InstructionKind::other}, {"6a 01", InstructionKind::other},
-        {"eb 05", InstructionKind::jump}, {"e9 00 01 00 00", InstructionKind::jump}, {"f2 e9 00 01 00 00", InstructionKind::other},
-        {"ff e0", InstructionKind::other}, {"3e ff e0", InstructionKind::other},
-        {"e8 00 01 00 00", InstructionKind::call}, {"ff d0", InstructionKind::other},
-        {"74 05", InstructionKind::branch}, {"0f 84 00 01 00 00", InstructionKind::branch}, {"e3 05", InstructionKind::other /* jrcxz */},
-        {"f2 74 05", InstructionKind::other}, {"f3 0f 1e fa", InstructionKind::other}, {"c3", InstructionKind::other},
-        {"48 89 fb", InstructionKind::other}, {"48 8d 46 ff", InstructionKind::other}, {"48 83 ec 18", InstructionKind::other},
-        {"48 85 ff", InstructionKind::other}, {"5d", InstructionKind::other},
+        {"0f 1f 00", InstructionKind::other},
+        {"0f 1f 40 00", InstructionKind::other},
+        {"66 0f 1f 44 00 00", InstructionKind::other},
+        {"66 0f 1f 84 00 00 00 00 00", InstructionKind::other},
+        {"0f 1f 44 00 08", InstructionKind::other},
+        {"55", InstructionKind::push},
+        {"41 54", InstructionKind::push},
+        {"66 55", InstructionKind::other},
+        {"48 55", InstructionKind::other},
+        {"40 55", InstructionKind::other},
+        {"ff f5", InstructionKind::other},
+        {"6a 01", InstructionKind::other},
+        {"eb 05", InstructionKind::jump},
+        {"e9 00 01 00 00", InstructionKind::jump},
+        {"f2 e9 00 01 00 00", InstructionKind::other},
+        {"ff e0", InstructionKind::other},
+        {"3e ff e0", InstructionKind::other},
+        {"e8 00 01 00 00", InstructionKind::call},
+        {"ff d0", InstructionKind::other},
+        {"74 05", InstructionKind::branch},
+        {"0f 84 00 01 00 00", InstructionKind::branch},
+        {"e3 05", InstructionKind::other /* jrcxz */},
+        {"f2 74 05", InstructionKind::other},
+        {"f3 0f 1e fa", InstructionKind::other},
+        {"c3", InstructionKind::other},
+        {"48 89 fb", InstructionKind::other},
+        {"48 8d 46 ff", InstructionKind::other},
+        {"48 83 ec 18", InstructionKind::other},
+        {"48 85 ff", InstructionKind::other},
+        {"5d", InstructionKind::other},
     };
     for (const auto& [code, kind] : expected) {
         INFO(code);
@@ -59,8 +81,8 @@ RULE("a five-byte nop across two pages is not one that a call can replace") {
 }
 
 RULE("instructions on which the kernel refuses every probe are known") {
-    for (const char* code : {"2e 66 0f 1f 84 00 00 00 00 00", "3e ff e0", "f0 48 ff 07", "66 e9 00 01 00 00", "66 0f 84 00 01 00 00", "0f 05",
-                             "cc", "f4", "0f 0b", "c5 f8 77", "0f 01 f9"}) {
+    for (const char* code : {"2e 66 0f 1f 84 00 00 00 00 00", "3e ff e0", "f0 48 ff 07", "66 e9 00 01 00 00", "66 0f 84 00 01 00 00", "0f 05", "cc",
+                             "f4", "0f 0b", "c5 f8 77", "0f 01 f9"}) {
         INFO(code);
         const auto instruction = decode(hex(code), here);
         REQUIRE(instruction);
@@ -90,19 +112,19 @@ RULE("control flow and targets are told apart") {
 }
 
 RULE("implicit and partial writes count as writes") {
-    CHECK(decoded("48 f7 e6").registers_written == set({rax, rdx}));               // mul rsi
-    CHECK(decoded("48 0f af f7").registers_written == set({rsi}));                 // imul rsi, rdi
-    CHECK(decoded("40 b7 01").registers_written == set({rdi}));                    // mov dil, 1
-    CHECK(decoded("31 ff").registers_written == set({rdi}));                       // xor edi, edi
-    CHECK(decoded("f3 a4").registers_written == set({rcx, rsi, rdi}));             // rep movsb
-    CHECK(decoded("f3 48 ab").registers_written == set({rcx, rdi}));               // rep stosq
-    CHECK(decoded("0f a2").registers_written == set({rax, rcx, rdx, rbx}));        // cpuid
-    CHECK(decoded("48 87 f7").registers_written == set({rdi, rsi}));               // xchg rdi, rsi
-    CHECK(decoded("48 0f 44 fe").registers_written == set({rdi}));                 // cmove rdi, rsi
+    CHECK(decoded("48 f7 e6").registers_written == set({rax, rdx}));         // mul rsi
+    CHECK(decoded("48 0f af f7").registers_written == set({rsi}));           // imul rsi, rdi
+    CHECK(decoded("40 b7 01").registers_written == set({rdi}));              // mov dil, 1
+    CHECK(decoded("31 ff").registers_written == set({rdi}));                 // xor edi, edi
+    CHECK(decoded("f3 a4").registers_written == set({rcx, rsi, rdi}));       // rep movsb
+    CHECK(decoded("f3 48 ab").registers_written == set({rcx, rdi}));         // rep stosq
+    CHECK(decoded("0f a2").registers_written == set({rax, rcx, rdx, rbx}));  // cpuid
+    CHECK(decoded("48 87 f7").registers_written == set({rdi, rsi}));         // xchg rdi, rsi
+    CHECK(decoded("48 0f 44 fe").registers_written == set({rdi}));           // cmove rdi, rsi
     CHECK((decoded("0f 05").registers_written & set({rcx, r11})) == set({rcx, r11}));
-    CHECK(decoded("57").registers_written == set({rsp}));                          // push rdi
-    CHECK(decoded("48 85 ff").registers_written == 0);                             // test rdi, rdi
-    CHECK(decoded("48 89 3e").registers_written == 0);                             // mov [rsi], rdi
+    CHECK(decoded("57").registers_written == set({rsp}));  // push rdi
+    CHECK(decoded("48 85 ff").registers_written == 0);     // test rdi, rdi
+    CHECK(decoded("48 89 3e").registers_written == 0);     // mov [rsi], rdi
 }
 
 RULE("the stack pointer is followed through pushes, pops and constants, and lost otherwise") {

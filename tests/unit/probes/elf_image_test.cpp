@@ -164,10 +164,10 @@ RULE("a file cut off anywhere is harmless") {
 }
 
 RULE("random damage to headers, symbols, unwind table and code is harmless") {
-    std::mt19937 random(20240607);   // fixed: a failure can be repeated
+    std::mt19937 random(20240607);  // fixed: a failure can be repeated
     for (const bool stripped : {false, true}) {
         const auto whole = program().stripped(stripped).bytes();
-        std::vector<std::size_t> meaningful;   // everything but the zeros that fill pages
+        std::vector<std::size_t> meaningful;  // everything but the zeros that fill pages
         for (std::size_t i = 0; i < whole.size(); ++i) {
             if (i < 0x120 || (i >= 0x1000 && i < 0x1030) || i >= 0x2000) meaningful.push_back(i);
         }

@@ -53,9 +53,9 @@ RULE("a function that begins with a push is probed there, with its return") {
 }
 
 RULE("the first emulated instruction on the straight line is chosen over a single-stepped entry") {
-    CHECK(planned_offset(function("48 8d 46 ff 55 48 89 fd c3"), two_arguments) == 4);            // lea; push
-    CHECK(planned_offset(function("f3 0f 1e fa 55 c3"), first_argument, with_return) == 4);       // endbr64; push
-    CHECK(planned_offset(function("f3 0f 1e fa 48 85 ff 74 01 90 c3"), first_argument) == 7);     // endbr64; test; je
+    CHECK(planned_offset(function("48 8d 46 ff 55 48 89 fd c3"), two_arguments) == 4);         // lea; push
+    CHECK(planned_offset(function("f3 0f 1e fa 55 c3"), first_argument, with_return) == 4);    // endbr64; push
+    CHECK(planned_offset(function("f3 0f 1e fa 48 85 ff 74 01 90 c3"), first_argument) == 7);  // endbr64; test; je
 }
 
 RULE("behind endbr64 and sub only what needs no return address is left") {
@@ -86,12 +86,12 @@ RULE("costs decide what is worth moving for: where nothing is emulated the entry
 }
 
 RULE("an argument that was overwritten, even implicitly, ends the search") {
-    CHECK(planned_offset(function("48 89 f7 55 c3"), first_argument) == 0);                 // mov rdi, rsi
-    CHECK(planned_offset(function("48 89 f7 55 c3"), 2) == 3);                              // only rsi is wanted
-    CHECK(planned_offset(function("48 89 f0 48 f7 e7 55 c3"), two_arguments) == 6);         // mul rdi leaves both
-    CHECK(planned_offset(function("48 89 f0 48 f7 e7 55 c3"), three_arguments) == 0);       // but writes rdx
-    CHECK(planned_offset(function("f3 a4 55 c3"), first_argument) == 0);                    // rep movsb
-    CHECK(planned_offset(function("40 b7 01 55 c3"), first_argument) == 0);                 // mov dil, 1
+    CHECK(planned_offset(function("48 89 f7 55 c3"), first_argument) == 0);            // mov rdi, rsi
+    CHECK(planned_offset(function("48 89 f7 55 c3"), 2) == 3);                         // only rsi is wanted
+    CHECK(planned_offset(function("48 89 f0 48 f7 e7 55 c3"), two_arguments) == 6);    // mul rdi leaves both
+    CHECK(planned_offset(function("48 89 f0 48 f7 e7 55 c3"), three_arguments) == 0);  // but writes rdx
+    CHECK(planned_offset(function("f3 a4 55 c3"), first_argument) == 0);               // rep movsb
+    CHECK(planned_offset(function("40 b7 01 55 c3"), first_argument) == 0);            // mov dil, 1
 }
 
 RULE("a push before the site is harmless without a return probe and fatal with one") {
@@ -108,8 +108,8 @@ RULE("a stack pointer that came back to where it was is where it was") {
 }
 
 RULE("nothing behind a conditional branch is on every call's way") {
-    CHECK(planned_offset(function("48 39 f7 77 01 55 c3"), first_argument) == 3);           // the branch itself is
-    CHECK(planned_offset(function("48 39 f7 e3 01 55 c3"), first_argument) == 0);           // jrcxz is not emulated
+    CHECK(planned_offset(function("48 39 f7 77 01 55 c3"), first_argument) == 3);  // the branch itself is
+    CHECK(planned_offset(function("48 39 f7 e3 01 55 c3"), first_argument) == 0);  // jrcxz is not emulated
 }
 
 RULE("a direct tail jump is a site, and the end of the line") {
@@ -128,29 +128,29 @@ RULE("behind a system call only what reports on return may be probed") {
     const auto code = function("b8 0b 00 00 00 0f 05 48 3d 01 f0 ff ff 73 01 c3 c3");
     CHECK(planned_offset(code, two_arguments) == 0);
     CHECK(planned_offset(code, two_arguments, with_return) == 13);
-    CHECK(planned_offset(code, 8, with_return) == 0);   // rcx is clobbered by it
+    CHECK(planned_offset(code, 8, with_return) == 0);  // rcx is clobbered by it
 }
 
 RULE("a free is probed behind its check for NULL, so that free(NULL) costs nothing") {
-    CHECK(planned_free(function("48 85 ff 74 05 48 89 f8 55 c3 c3")) == 8);                   // test; je; mov; push
-    CHECK(planned_free(function("48 83 ff 00 74 02 55 c3 c3")) == 6);                         // cmp rdi, 0
-    CHECK(planned_free(function("55 48 85 ff 74 03 53 5b c3 5d c3")) == 6);                   // rather than the push before
-    CHECK(planned_free(function("48 85 f6 74 02 53 c3 c3"), 1) == 5);                         // free(ctx, p)
+    CHECK(planned_free(function("48 85 ff 74 05 48 89 f8 55 c3 c3")) == 8);  // test; je; mov; push
+    CHECK(planned_free(function("48 83 ff 00 74 02 55 c3 c3")) == 6);        // cmp rdi, 0
+    CHECK(planned_free(function("55 48 85 ff 74 03 53 5b c3 5d c3")) == 6);  // rather than the push before
+    CHECK(planned_free(function("48 85 f6 74 02 53 c3 c3"), 1) == 5);        // free(ctx, p)
     CHECK(planned_free(function("f3 0f 1e fa 48 85 f6 0f 84 01 00 00 00 53 c3 c3"), 1) == 13);
 }
 
 RULE("with nothing emulated behind the check for NULL the branch itself is probed") {
     CHECK(planned_free(function("48 85 ff 74 03 48 89 f8 c3 c3")) == 3);
-    CHECK(planned_free(function("48 85 ff 74 05 48 89 f7 55 c3 c3")) == 3);                   // argument gone by then
+    CHECK(planned_free(function("48 85 ff 74 05 48 89 f7 55 c3 c3")) == 3);  // argument gone by then
 }
 
 RULE("other branches are no check for NULL") {
-    CHECK(planned_free(function("48 85 f6 74 02 53 c3 c3")) == 3);                            // another register
-    CHECK(planned_free(function("85 ff 74 02 53 c3 c3")) == 2);                               // half a register
-    CHECK(planned_free(function("48 85 ff 75 02 53 c3 c3")) == 3);                            // jne: NULL goes on
-    CHECK(planned_free(function("48 85 ff 48 39 c0 74 02 53 c3 c3")) == 6);                   // flags overwritten
-    CHECK(planned_free(function("48 89 f7 48 85 ff 74 02 53 c3 c3")) == 0);                   // not the argument any more
-    CHECK(planned_offset(function("48 85 ff 74 02 53 c3 c3"), first_argument) == 3);          // not asked for
+    CHECK(planned_free(function("48 85 f6 74 02 53 c3 c3")) == 3);                    // another register
+    CHECK(planned_free(function("85 ff 74 02 53 c3 c3")) == 2);                       // half a register
+    CHECK(planned_free(function("48 85 ff 75 02 53 c3 c3")) == 3);                    // jne: NULL goes on
+    CHECK(planned_free(function("48 85 ff 48 39 c0 74 02 53 c3 c3")) == 6);           // flags overwritten
+    CHECK(planned_free(function("48 89 f7 48 85 ff 74 02 53 c3 c3")) == 0);           // not the argument any more
+    CHECK(planned_offset(function("48 85 ff 74 02 53 c3 c3"), first_argument) == 3);  // not asked for
 }
 
 RULE("a loop back into the prologue disqualifies what it reaches") {
@@ -183,11 +183,9 @@ RULE("with the end of the function unknown the line is followed all the same") {
 
 RULE("bytes elsewhere that only look like such a jump do not disqualify anything") {
     const auto with_f = [](std::uint64_t offset, std::string_view code) { return function("48 89 f8 53 5b c3").code(offset, code, "g"); };
-    CHECK(planned_offset(with_f(0x20, "b8 de ff ff ff c3"), first_argument) == 3);        // mov eax, as far as it is to the push
-    CHECK(planned_offset(function("48 89 f8 53 5b c3").code(0x100, "b8 fe fe ff ff c3"), first_argument) == 0);   // who knows
-    const auto padding = [](std::string_view nop) {
-        return ElfBuilder().code(0, "c3", "g").code(1, nop).code(0x90, "48 89 f8 53 5b c3", "f");
-    };
+    CHECK(planned_offset(with_f(0x20, "b8 de ff ff ff c3"), first_argument) == 3);  // mov eax, as far as it is to the push
+    CHECK(planned_offset(function("48 89 f8 53 5b c3").code(0x100, "b8 fe fe ff ff c3"), first_argument) == 0);  // who knows
+    const auto padding = [](std::string_view nop) { return ElfBuilder().code(0, "c3", "g").code(1, nop).code(0x90, "48 89 f8 53 5b c3", "f"); };
     CHECK(planned_offset(padding("66 66 2e 0f 1f 84 00 00 00 00 00"), first_argument) == 0x93);
     CHECK(planned_offset(padding("66 66 66 66 66 2e 0f 1f 84 00 00 00 00 00"), first_argument) == 0x93);
 }
@@ -198,11 +196,11 @@ RULE("constants inside the straight line do not disqualify it") {
 
 RULE("another function's start on the line ends it") {
     CHECK(planned_offset(function("48 89 f8 53 5b c3").code(3, "53 5b c3", "g"), first_argument) == 0);
-    CHECK(planned_offset(ElfBuilder().code(0, "48 89 f8", "f").code(3, "53 5b c3"), first_argument) == 0);   // past the end
+    CHECK(planned_offset(ElfBuilder().code(0, "48 89 f8", "f").code(3, "53 5b c3"), first_argument) == 0);  // past the end
 }
 
 RULE("instructions that the kernel refuses are passed over") {
-    CHECK(planned_offset(function("0f 01 f9 48 89 c8 c3"), 2) == 3);          // rdtscp: refused at the entry
+    CHECK(planned_offset(function("0f 01 f9 48 89 c8 c3"), 2) == 3);  // rdtscp: refused at the entry
     const ElfImage image = function("0f 0b").image();
     const auto site = plan_probe(image, request(image, 0), ProbeCosts::typical());
     REQUIRE_FALSE(site);
@@ -230,7 +228,9 @@ RULE("the scan for references finds one at every position and no other") {
 
 RULE("an argument that was copied to another argument register is found there") {
     // test rdx,rdx; mov eax,1; mov rdi,rsi; cmovne rax,rdx; mov rsi,rax; jmp elsewhere
-    const auto builder = [] { return ElfBuilder().code(0, "48 85 d2 b8 01 00 00 00 48 89 f7 48 0f 45 c2 48 89 c6 e9 00 01 00 00", "f").code(0x200, "c3"); };
+    const auto builder = [] {
+        return ElfBuilder().code(0, "48 85 d2 b8 01 00 00 00 48 89 f7 48 0f 45 c2 48 89 c6 e9 00 01 00 00", "f").code(0x200, "c3");
+    };
     const ProbeSite site = planned(builder(), 0b110, with_return);
     CHECK(site.address == base + 18);
     CHECK(site.registers == std::array<std::uint8_t, 6>{0, 0, 2, 3, 4, 5});
@@ -258,7 +258,8 @@ RULE("a function's address counts as compared by a comparison soon behind its lo
 
 RULE("the calls of a function are known by where they return to and how deep the stack is there") {
     // push rbx; sub rsp, 0x18; call far away; test rax, rax; je behind; call again; add rsp, 0x18; pop rbx; ret; call unreached
-    const ElfImage image = function("53 48 83 ec 18 e8 00 01 00 00 48 85 c0 74 05 e8 00 01 00 00 48 83 c4 18 5b c3 e8 00 01 00 00").code(0x300, "c3").image();
+    const ElfImage image =
+        function("53 48 83 ec 18 e8 00 01 00 00 48 85 c0 74 05 e8 00 01 00 00 48 83 c4 18 5b c3 e8 00 01 00 00").code(0x300, "c3").image();
     CHECK(calls_of(image, base, base + 31) == std::vector<CallSite>{{base + 10, 32}, {base + 20, 32}});
     const ElfImage aligned = function("48 83 e4 f0 e8 00 01 00 00 c3").code(0x300, "c3").image();  // and rsp, -16: depth unknown
     CHECK(calls_of(aligned, base, base + 10).empty());

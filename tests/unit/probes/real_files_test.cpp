@@ -31,9 +31,9 @@ struct Wanted {
 };
 
 const std::vector<Wanted> libc_functions = {
-    {"malloc", 1, true}, {"calloc", 3, true}, {"realloc", 3, true}, {"free", 1, false, 0}, {"posix_memalign", 7, true},
-    {"aligned_alloc", 3, true}, {"memalign", 3, true}, {"valloc", 1, true}, {"pvalloc", 1, true}, {"reallocarray", 7, true},
-    {"mmap", 2, true}, {"munmap", 3, false}, {"mremap", 7, true}, {"sbrk", 1, true},
+    {"malloc", 1, true},        {"calloc", 3, true},   {"realloc", 3, true}, {"free", 1, false, 0}, {"posix_memalign", 7, true},
+    {"aligned_alloc", 3, true}, {"memalign", 3, true}, {"valloc", 1, true},  {"pvalloc", 1, true},  {"reallocarray", 7, true},
+    {"mmap", 2, true},          {"munmap", 3, false},  {"mremap", 7, true},  {"sbrk", 1, true},
 };
 
 ProbeRequest request_for(const ElfImage& image, const Wanted& wanted) {
@@ -81,11 +81,11 @@ struct PythonTable {
 // Asks the interpreter itself for the table of a domain: 0 raw, 1 mem, 2 obj.
 PythonTable python_table(const std::string& python, int domain) {
     if (!std::filesystem::exists(python)) test::skip("no " + python);
-    const std::string script =
-        "import ctypes;t=(ctypes.c_void_p*5)();ctypes.pythonapi.PyMem_GetAllocator(" + std::to_string(domain) + ",t);"
-        "m=[l.split() for l in open('/proc/self/maps')];"
-        "m=[(*(int(x,16) for x in l[0].split('-')),int(l[2],16),l[-1]) for l in m];"
-        "f=[(r[3],p-r[0]+r[2]) for p in t[1:] for r in m if r[0]<=p<r[1]];print(f[0][0],*(o for _,o in f))";
+    const std::string script = "import ctypes;t=(ctypes.c_void_p*5)();ctypes.pythonapi.PyMem_GetAllocator(" + std::to_string(domain) +
+                               ",t);"
+                               "m=[l.split() for l in open('/proc/self/maps')];"
+                               "m=[(*(int(x,16) for x in l[0].split('-')),int(l[2],16),l[-1]) for l in m];"
+                               "f=[(r[3],p-r[0]+r[2]) for p in t[1:] for r in m if r[0]<=p<r[1]];print(f[0][0],*(o for _,o in f))";
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(::popen((python + " -c \"" + script + "\" 2>&1").c_str(), "r"), ::pclose);
     REQUIRE(pipe);
     std::array<char, 512> line{};

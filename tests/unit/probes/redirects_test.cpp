@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint64_t base = ElfBuilder::base;
 constexpr std::uint64_t entry = 0x40;
-constexpr std::string_view slow = "48 8d 46 ff 48 83 ec 18 48 39 c0 77 f0 c3";   // lea; sub; …: nothing for a return probe
+constexpr std::string_view slow = "48 8d 46 ff 48 83 ec 18 48 39 c0 77 f0 c3";  // lea; sub; …: nothing for a return probe
 constexpr std::string_view pushes = "41 55 48 89 f3 c3";
 
 enum Wants { entry_only, with_return };
@@ -53,7 +53,8 @@ RULE("a jmp to the function in another one is a redirect, probed at the jmp itse
 }
 
 RULE("every such jmp is reported, the short form too") {
-    const auto program = ElfBuilder().code(entry, slow, "f").code(0x60, "eb de", "near").code(0x100, "e9 3b ff ff ff", "a").near(0x210, "e9", entry, "c");
+    const auto program =
+        ElfBuilder().code(entry, slow, "f").code(0x60, "eb de", "near").code(0x100, "e9 3b ff ff ff", "a").near(0x210, "e9", entry, "c");
     CHECK(redirects(program) == Found{"jmp elsewhere 100 100", "jmp elsewhere 210 210", "jmp elsewhere 60 60"});
 }
 
@@ -85,9 +86,7 @@ RULE("of several nops the one that costs least is probed, and the shortest slide
     CHECK(redirects(padded("66 90 0f 1f 44 00 00")) == Found{"padding before 3b 3b"});
 }
 
-RULE("int3 between the last function and the nops does not matter") {
-    CHECK(redirects(padded("cc cc 90")) == Found{"padding before 3f 3f"});
-}
+RULE("int3 between the last function and the nops does not matter") { CHECK(redirects(padded("cc cc 90")) == Found{"padding before 3f 3f"}); }
 
 RULE("a free behind its check for NULL is not given up for a nop") {
     CHECK(redirects(padded("0f 1f 44 00 00", "48 85 ff 74 02 53 5b c3"), entry_only, 0) == Found{"padding before 3b 45"});
@@ -97,11 +96,11 @@ RULE("padding counts as such only when nothing falls through into it") {
     const auto inside = [](std::string_view before) {
         return redirects(ElfBuilder().code(entry - test::hex(before).size(), before, "before").code(entry, slow, "f"));
     };
-    CHECK(inside("48 89 f8 c3 90") == Found{"padding before 3f 3f"});   // bounds that include the padding
+    CHECK(inside("48 89 f8 c3 90") == Found{"padding before 3f 3f"});  // bounds that include the padding
     CHECK(inside("48 89 f8 ff e0 90") == Found{"padding before 3f 3f"});
     CHECK(inside("0f 0b 90") == Found{"padding before 3f 3f"});
     CHECK(inside("48 89 f8 90").empty());
-    CHECK(inside("b8 00 00 00 90").empty());                            // the last byte of an instruction
+    CHECK(inside("b8 00 00 00 90").empty());  // the last byte of an instruction
     CHECK(inside("b8 00 c3 90 90").empty());
 }
 

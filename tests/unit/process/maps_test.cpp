@@ -15,8 +15,7 @@ using memtrace::Result;
 
 namespace {
 
-const std::string kLibrary =
-    "7f12a0000000-7f12a0022000 r-xp 00028000 fe:01 1835023                    /usr/lib/x86_64-linux-gnu/libc.so.6\n";
+const std::string kLibrary = "7f12a0000000-7f12a0022000 r-xp 00028000 fe:01 1835023                    /usr/lib/x86_64-linux-gnu/libc.so.6\n";
 
 std::string line_with_path(const std::string& path) { return "1000-2000 r-xp 00000000 08:01 77                    " + path + "\n"; }
 

@@ -114,7 +114,8 @@ RULE("fifos in the places where a program's debug file belongs do not hold up th
     write_file(directory / "program.c", kCProgram);
     compile(directory / "program.c", "-g -O1 -Wl,--build-id=none", directory / "program");
     if (!run("command -v objcopy")) skip("no objcopy on this machine");
-    REQUIRE(run("cd '" + (directory / "") + "' && objcopy --only-keep-debug program program.debug && strip -g program && "
+    REQUIRE(run("cd '" + (directory / "") +
+                "' && objcopy --only-keep-debug program program.debug && strip -g program && "
                 "objcopy --add-gnu-debuglink=program.debug program && rm program.debug && mkdir .debug"));
     REQUIRE(::mkfifo((directory / "program.debug").c_str(), 0600) == 0);
     REQUIRE(::mkfifo((directory / ".debug/program.debug").c_str(), 0600) == 0);
@@ -134,7 +135,7 @@ RULE("a file over 4 GiB and sections that would decompress without end are refus
     const std::string header("\1\0\0\0\0\0\0\0", 8);
     std::size_t changed = 0;
     for (std::size_t at = bomb.find(header); at != std::string::npos; at = bomb.find(header, at + 1)) {
-        if (at + 25 >= bomb.size() || bomb[at + 24] != 'x') continue;   // zlib data begins with 0x78
+        if (at + 25 >= bomb.size() || bomb[at + 24] != 'x') continue;  // zlib data begins with 0x78
         bomb.replace(at + 8, 8, std::string("\0\0\0\0\1\0\0\0", 8));
         ++changed;
     }

@@ -36,7 +36,7 @@ void check_sites(const Target& target, NativeSymbolizer& symbolizer, const std::
     };
     check("plain", "shop::put(int)");
     check("inlined", "shop::inner(int)");
-    check("hidden", "hidden");   // the debug information has only this name for an inlined static function
+    check("hidden", "hidden");  // the debug information has only this name for an inlined static function
     check("template", "unsigned long shop::typed<unsigned long>(unsigned long)");
     check("lambda", "main::{lambda(int)#1}::operator()(int) const");
 }
@@ -114,8 +114,8 @@ RULE("a stripped program finds its separate debug file through the link, proved 
             if (!run("command -v objcopy")) skip("no objcopy on this machine");
             const std::string debug = directory / (std::string(place) + "program.debug");
             ::mkdir((directory / ".debug").c_str(), 0700);
-            REQUIRE(run("objcopy --only-keep-debug '" + program + "' '" + debug + "' && strip '" + program +
-                        "' && objcopy --add-gnu-debuglink='" + debug + "' '" + program + "'"));
+            REQUIRE(run("objcopy --only-keep-debug '" + program + "' '" + debug + "' && strip '" + program + "' && objcopy --add-gnu-debuglink='" +
+                        debug + "' '" + program + "'"));
             Target target({program});
             NativeSymbolizer symbolizer(target.pid());
             check_sites(target, symbolizer, directory / "program.cpp", program);
@@ -129,9 +129,11 @@ RULE("a debug file that belongs to another program is not believed") {
         TemporaryDirectory directory;
         const std::string program = cxx_program(directory, std::string("-g -O2 ") + build_id);
         if (!run("command -v objcopy")) skip("no objcopy on this machine");
-        REQUIRE(run("cd '" + (directory / "") + "' && objcopy --only-keep-debug program program.debug && strip program && "
+        REQUIRE(run("cd '" + (directory / "") +
+                    "' && objcopy --only-keep-debug program program.debug && strip program && "
                     "objcopy --add-gnu-debuglink=program.debug program && "
-                    "g++ -g -O0 -DOTHER " + build_id + " program.cpp -o other && objcopy --only-keep-debug other program.debug"));
+                    "g++ -g -O0 -DOTHER " +
+                    build_id + " program.cpp -o other && objcopy --only-keep-debug other program.debug"));
         Target target({program});
         NativeSymbolizer symbolizer(target.pid());
         CHECK(symbolizer.resolve(target.site("plain").address).line == 0);
@@ -203,18 +205,19 @@ RULE("a symbolizer made for no process knows no address and says why") {
 RULE("a library loaded after the first reading is found when one of its addresses is asked for") {
     TemporaryDirectory directory;
     NativeSymbolizer symbolizer(::getpid());
-    write_file(directory / "late.c", "void* here(void) { return __builtin_return_address(0); }\n"
-                                     "void* __attribute__((noinline)) late(void) {\n"
-                                     "    void* (*volatile call)(void) = here;\n"
-                                     "    void* a = call(); return a;\n"
-                                     "}\n");
+    write_file(directory / "late.c",
+               "void* here(void) { return __builtin_return_address(0); }\n"
+               "void* __attribute__((noinline)) late(void) {\n"
+               "    void* (*volatile call)(void) = here;\n"
+               "    void* a = call(); return a;\n"
+               "}\n");
     compile(directory / "late.c", "-g -shared -fPIC", directory / "late.so");
     CHECK(symbolizer.resolve(0x1000).file == "[unmapped]");
     void* library = ::dlopen((directory / "late.so").c_str(), RTLD_NOW);
     REQUIRE(library != nullptr);
     auto* late = reinterpret_cast<void* (*)()>(::dlsym(library, "late"));
     const auto address = reinterpret_cast<std::uint64_t>(late());
-    ::usleep(150'000);   // the address above was in vain, which postpones the next reading
+    ::usleep(150'000);  // the address above was in vain, which postpones the next reading
     const NativeLocation location = symbolizer.resolve(address);
     CHECK(location.function == "late");
     CHECK(location.line == 4);

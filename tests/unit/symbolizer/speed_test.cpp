@@ -21,9 +21,10 @@ constexpr int kCallsEach = 4;
 
 // Each function makes four calls, on lines of their own.
 std::string program_text() {
-    std::string text = "#include <cstdio>\n"
-                       "static __attribute__((noinline, noclone)) void* here() { asm volatile(\"\"); return __builtin_return_address(0); }\n"
-                       "static void tell(int n, void* a, int line) { std::printf(\"s%d %p %d\\n\", n, a, line); }\n";
+    std::string text =
+        "#include <cstdio>\n"
+        "static __attribute__((noinline, noclone)) void* here() { asm volatile(\"\"); return __builtin_return_address(0); }\n"
+        "static void tell(int n, void* a, int line) { std::printf(\"s%d %p %d\\n\", n, a, line); }\n";
     for (int i = 0; i < kFunctions; ++i) {
         text += "namespace space" + std::to_string(i) + " { __attribute__((noinline)) void function() {\n";
         for (int call = 0; call < kCallsEach; ++call) {
