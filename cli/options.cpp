@@ -111,18 +111,20 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
     }
-    if (stats_command->parsed()) return Options(stats);
-    if (diff_command->parsed()) return Options(diff);
-    if (probes_command->parsed()) return Options(probes);
-    if (doctor_command->parsed()) return Options(DoctorOptions{});
+    const bool has_subcommand = !app.get_subcommands().empty();
     const char* problem = nullptr;
-    if (has_command && trace.pid) problem = "give either -p PID or -- COMMAND, not both";
-    if (has_command && trace.command.empty()) problem = "-- must be followed by a command";
-    if (!has_command && !trace.pid) problem = "what shall be traced? Give -p PID or -- COMMAND (--help shows examples)";
+    if (has_subcommand && (has_command || trace.pid)) problem = "a subcommand takes neither -- COMMAND nor a -p before it";
+    if (!has_subcommand && has_command && trace.pid) problem = "give either -p PID or -- COMMAND, not both";
+    if (!has_subcommand && has_command && trace.command.empty()) problem = "-- must be followed by a command";
+    if (!has_subcommand && !has_command && !trace.pid) problem = "what shall be traced? Give -p PID or -- COMMAND (--help shows examples)";
     if (problem) {
         std::fprintf(stderr, "memtrace-bpf: %s\n", problem);
         return 2;
     }
+    if (stats_command->parsed()) return Options(stats);
+    if (diff_command->parsed()) return Options(diff);
+    if (probes_command->parsed()) return Options(probes);
+    if (doctor_command->parsed()) return Options(DoctorOptions{});
     return Options(trace);
 }
 

@@ -245,3 +245,8 @@ RULE("help and version go to stdout and end well") {
                              "--live-blocks", "--sites", "--no-redirect", "stats", "diff", "probes", "doctor", "-- COMMAND"})
         CHECK(help.find(word) != std::string::npos);
 }
+
+RULE("a subcommand with a command line or a pid meant for tracing is refused, not half ignored") {
+    CHECK(refused({"-p", "5", "stats", "a.pb.gz"}).find("subcommand") != std::string::npos);
+    CHECK(refused({"stats", "a.pb.gz", "--", "true"}).find("subcommand") != std::string::npos);
+}
