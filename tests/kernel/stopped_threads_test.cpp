@@ -45,7 +45,8 @@ int main(void)
 
 std::vector<int> threads_of(pid_t pid) {
     std::vector<int> tids;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task")) tids.push_back(std::stoi(entry.path().filename()));
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task"))
+        tids.push_back(std::stoi(entry.path().filename()));
     return tids;
 }
 

@@ -155,7 +155,7 @@ Result<void> Session::restore_redirects() {
 }
 
 void Session::start() {
-    started_ = std::chrono::steady_clock::now();
+    if (started_ == std::chrono::steady_clock::time_point{}) started_ = std::chrono::steady_clock::now();
     kernel_.count(true);
 }
 
