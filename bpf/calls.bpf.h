@@ -287,7 +287,6 @@ static __always_inline void call_leave(struct pt_regs *ctx, __u64 cookie)
         call_failed(process, call);
         return;
     }
-    live_expect(live_key(process->slot, block));
     old_released(process, call);
     site = call->contained ? MT_SITE_CONTAINER : site_of_caller(ctx, process, t, domain);
     if (site == SITE_NONE && !call->contained) {

@@ -41,16 +41,6 @@ static __always_inline struct mt_bucket *live_bucket(__u64 key, __u32 choice)
     return bpf_map_lookup_elem(&mt_live, &index);
 }
 
-/* Starts loading the bucket a key is most likely in: a large table's misses cost more than all the rest, and this one's time
- * passes while the stack is walked. */
-static __always_inline void live_expect(__u64 key)
-{
-    struct mt_bucket *bucket = live_bucket(key, 0);
-
-    if (bucket)
-        (void)READ_ONCE(bucket->keys[0]);
-}
-
 enum live_result { LIVE_ADDED, LIVE_REPLACED, LIVE_FULL };
 
 /* Adds a block. An old record of the same address goes to *replaced: its free was missed. */
@@ -100,9 +90,6 @@ __noinline int live_take(__u64 key, struct mt_block *block)
         bucket = live_bucket(key, choice);
         if (!bucket)
             return false;
-        /* Both lines of blocks start loading while the keys are looked at; waiting for one after the other costs twice. */
-        (void)READ_ONCE(bucket->blocks[0].site);
-        (void)READ_ONCE(bucket->blocks[MT_BUCKET_SLOTS / 2].site);
         for (__u32 i = 0; i < MT_BUCKET_SLOTS; i++) {
             if (READ_ONCE(bucket->keys[i]) != key)
                 continue;
