@@ -12,26 +12,14 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/locale.hpp"
 
 using memtrace::cli::display_width;
 using memtrace::cli::keep_right;
 using memtrace::cli::Terminal;
+using memtrace::test::Locale;
 
 namespace {
-
-// A locale for one rule.
-class Locale {
-public:
-    explicit Locale(const char* name) : before_(std::setlocale(LC_CTYPE, nullptr)) {
-        if (!std::setlocale(LC_CTYPE, name)) memtrace::test::skip(std::string("there is no locale ") + name);
-    }
-    ~Locale() { std::setlocale(LC_CTYPE, before_.c_str()); }
-    Locale(const Locale&) = delete;
-    Locale& operator=(const Locale&) = delete;
-
-private:
-    std::string before_;
-};
 
 // Environment variables for one rule; nullptr: not set.
 class Environment {

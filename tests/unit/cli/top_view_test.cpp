@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "support/catch.hpp"
+#include "support/locale.hpp"
 
 using namespace memtrace;
 using memtrace::cli::display_width;
@@ -19,17 +20,8 @@ namespace {
 constexpr std::uint64_t mebi = 1024 * 1024;
 
 // Widths are those of a UTF-8 locale.
-class Utf8 {
-public:
-    Utf8() : before_(std::setlocale(LC_CTYPE, nullptr)) {
-        if (!std::setlocale(LC_CTYPE, "C.UTF-8")) test::skip("there is no locale C.UTF-8");
-    }
-    ~Utf8() { std::setlocale(LC_CTYPE, before_.c_str()); }
-    Utf8(const Utf8&) = delete;
-    Utf8& operator=(const Utf8&) = delete;
-
-private:
-    std::string before_;
+struct Utf8 : test::Locale {
+    Utf8() : Locale("C.UTF-8") {}
 };
 
 struct Row {
