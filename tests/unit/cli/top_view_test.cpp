@@ -17,7 +17,7 @@ using memtrace::cli::Terminal;
 
 namespace {
 
-constexpr std::uint64_t mebi = 1024 * 1024;
+constexpr std::uint64_t mebi = std::uint64_t{1024} * 1024;
 
 // Widths are those of a UTF-8 locale.
 struct Utf8 : test::Locale {
