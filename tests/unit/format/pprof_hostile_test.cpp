@@ -58,7 +58,7 @@ RULE("a snapshot cut at any byte is refused") {
     }
 }
 
-RULE("a snapshot with any byte changed is refused, or reads as before where gzip's header ignores it") {
+RULE("a snapshot with any byte changed is refused, or reads as before") {
     const std::string file = *encode_snapshot(rich_snapshot());
     for (std::size_t i = 0; i < file.size(); ++i) {
         for (const int mask : {0x01, 0x80, 0xff}) {
@@ -66,7 +66,8 @@ RULE("a snapshot with any byte changed is refused, or reads as before where gzip
             changed[i] = static_cast<char>(changed[i] ^ mask);
             const Result<Snapshot> read = decode_snapshot(changed);
             CAPTURE(i, mask);
-            if (read) REQUIRE((i < 10 && *read == rich_snapshot()));
+            // gzip ignores a part of its header and its padding, and a changed reference may lead to another copy of the same bytes.
+            if (read) REQUIRE(*read == rich_snapshot());
         }
     }
 }
