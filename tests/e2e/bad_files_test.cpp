@@ -33,7 +33,7 @@ Snapshot small_snapshot() {
     for (std::uint32_t line = 1; line <= 200; ++line) {
         Site site;
         site.domain = interner.string("malloc");
-        site.frames.push_back(interner.frame("file.c", line, "function", false));
+        site.frames.push_back(interner.frame({"file.c", line, "function", false}));
         site.counters = {line, line * 16, 0, 0};
         snapshot.processes[0].traced_bytes += line * 16;
         snapshot.sites.push_back(site);

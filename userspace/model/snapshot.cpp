@@ -16,6 +16,8 @@ std::size_t Interner::FrameHash::operator()(const Frame& frame) const {
     hash = (hash ^ hash >> 30) * 0xbf58476d1ce4e5b9U;
     hash ^= std::uint64_t{static_cast<std::uint32_t>(frame.function)} << 1 | (frame.python ? 1 : 0);
     hash = (hash ^ hash >> 27) * 0x94d049bb133111ebU;
+    hash ^= (std::uint64_t{frame.end_line} << 32 | frame.column) ^ std::uint64_t{frame.end_column} << 16;
+    hash = (hash ^ hash >> 30) * 0xbf58476d1ce4e5b9U;
     return hash ^ hash >> 31;
 }
 
@@ -33,8 +35,8 @@ StringId Interner::string(std::string_view text) {
     return id;
 }
 
-FrameId Interner::frame(std::string_view file, std::uint32_t line, std::string_view function, bool python) {
-    const Frame frame{string(file), string(function), line, python};
+FrameId Interner::frame(const NamedFrame& named) {
+    const Frame frame{string(named.file), string(named.function), named.line, named.python, named.end_line, named.column, named.end_column};
     const FrameId next{static_cast<std::uint32_t>(snapshot_.frames.size())};
     const auto [place, added] = frames_.try_emplace(frame, next);
     if (added) snapshot_.frames.push_back(frame);

@@ -24,7 +24,23 @@ struct Frame {
     StringId function{};
     std::uint32_t line = 0;  ///< 0: not known.
     bool python = false;
+    // The part of the source that ran: from `column` of `line` up to `end_column` of `end_line`. Columns count bytes of UTF-8 from 1,
+    // the end column is the first one behind; 0: not known.
+    std::uint32_t end_line = 0;
+    std::uint32_t column = 0;
+    std::uint32_t end_column = 0;
     bool operator==(const Frame&) const = default;
+};
+
+/// A Frame before its names are interned.
+struct NamedFrame {
+    std::string_view file;
+    std::uint32_t line = 0;
+    std::string_view function;
+    bool python = false;
+    std::uint32_t end_line = 0;
+    std::uint32_t column = 0;
+    std::uint32_t end_column = 0;
 };
 
 /// Totals of one site since tracing began. live = allocated - freed; 0 where a reading taken between the two additions of an
@@ -121,7 +137,7 @@ class Interner {
 public:
     explicit Interner(Snapshot& snapshot);
     StringId string(std::string_view text);
-    FrameId frame(std::string_view file, std::uint32_t line, std::string_view function, bool python);
+    FrameId frame(const NamedFrame& named);
 
 private:
     struct FrameHash {

@@ -117,19 +117,19 @@ void Collector::handle_code(const mt_code_event& event) {
 FrameId Collector::python_frame(std::uint32_t slot, std::uint64_t code, std::uint64_t position) {
     PythonLocation location;
     if (codes_.find(slot, code, static_cast<std::uint32_t>(position >> 32), static_cast<std::int32_t>(position), location))
-        return interner_.frame(location.file, location.line, location.function, true);
+        return interner_.frame({location.file, location.line, location.function, true});
     return unknown_frame();
 }
 
 FrameId Collector::unknown_frame() {
     ++unresolved_;
-    return interner_.frame("<unknown>", 0, "", true);
+    return interner_.frame({"<unknown>", 0, "", true});
 }
 
 FrameId Collector::native_frame(std::uint64_t address) {
     const NativeLocation& location = native_.resolve(address);
     if (!location.resolved) ++unresolved_;
-    return interner_.frame(location.file, location.line, location.function, false);
+    return interner_.frame({location.file, location.line, location.function, false});
 }
 
 // The counts come from shared memory: bounded by the record they count in.
@@ -153,7 +153,7 @@ void Collector::name_site(std::uint32_t id) {
     for (std::size_t i = 0; i < python.size(); i += MT_PYTHON_FRAME_WORDS)
         named.frames.push_back(told ? python_frame(site.slot, python[i], python[i + 1]) : unknown_frame());
     for (const std::uint64_t address : native_words(id)) named.frames.push_back(native_frame(address));
-    if (named.frames.empty()) named.frames.push_back(interner_.frame("<unknown>", 0, "", true));
+    if (named.frames.empty()) named.frames.push_back(interner_.frame({"<unknown>", 0, "", true}));
     named.named = true;
 }
 

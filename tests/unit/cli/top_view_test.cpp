@@ -49,7 +49,7 @@ Snapshot snapshot_of(const std::vector<Row>& rows) {
         process.traced_bytes += row.bytes;
         Site site;
         site.domain = interner.string(row.domain);
-        site.frames = {interner.frame(row.file, row.line, row.function, row.python)};
+        site.frames = {interner.frame({row.file, row.line, row.function, row.python})};
         // A part of what was allocated is freed again, as in life.
         site.counters = {.allocated_blocks = row.blocks + 10, .allocated_bytes = row.bytes + 1000, .freed_blocks = 10, .freed_bytes = 1000};
         snapshot.sites.push_back(std::move(site));
@@ -282,6 +282,18 @@ RULE("no more rows than asked for are shown; the rest is summed up") {
     CHECK(text.find("CRYPTO_zalloc") == std::string::npos);
     CHECK(lines_of(text).back() == "          9100 B  in 2 other lines");
     CHECK(render_top(snapshot_of(shop), std::nullopt, {.rows = 4}, plain()).find("other lines") == std::string::npos);
+}
+
+RULE("places that differ by their columns alone are one row, whose change is that of the line") {
+    const Utf8 locale;
+    const auto calls = [](std::uint64_t second_bytes) {
+        Snapshot snapshot = snapshot_of({{"/srv/a.py", 7, "f", 1000}, {"/srv/a.py", 7, "f", second_bytes}});
+        const FrameId second = Interner(snapshot).frame({"/srv/a.py", 7, "f", true, 7, 20, 31});
+        snapshot.sites[1].frames = {second};
+        return snapshot;
+    };
+    const std::string text = render_top(calls(5000), calls(3000), {}, plain());
+    CHECK(lines_of(text).back() == "   1      6000 B      +2000 B            2      3000 B  /srv/a.py:7  f  obj");
 }
 
 RULE("with nothing live there is a sentence instead of rows") {

@@ -43,11 +43,11 @@ Snapshot rich_snapshot() {
                            305'000'000,
                            {{obj, 300'000'000, 304'000'000}, {malloc, 1'000'000, 2'000'000}}},
                           {-1, "caf\xc3\xa9\xff", 1, 0, ~std::uint64_t{0}, 0, 0, {}}};
-    const FrameId put = interner.frame("/srv/shop/cache.py", 88, "Cache.put", true);
-    const FrameId module = interner.frame("/srv/\xe6\x97\xa5\xe6\x9c\xac/\xf0\x9f\x90\x8d.py", 3, "<module>", true);
-    const FrameId unknown = interner.frame("<unknown>", 0, "", false);
-    const FrameId native = interner.frame("libfoo.so.1", 0, "make_table+0x1f", false);
-    const FrameId invalid = interner.frame("/tmp/\xff\xfe.c", 4'294'967'295U, "a\tb", false);
+    const FrameId put = interner.frame({"/srv/shop/cache.py", 88, "Cache.put", true});
+    const FrameId module = interner.frame({"/srv/\xe6\x97\xa5\xe6\x9c\xac/\xf0\x9f\x90\x8d.py", 3, "<module>", true});
+    const FrameId unknown = interner.frame({"<unknown>", 0, "", false});
+    const FrameId native = interner.frame({"libfoo.so.1", 0, "make_table+0x1f", false});
+    const FrameId invalid = interner.frame({"/tmp/\xff\xfe.c", 4'294'967'295U, "a\tb", false});
     snapshot.sites = {{0, obj, {put, module}, 2, {1000, 64000, 400, 25600}},
                       {0, malloc, {native, invalid, native}, 300, {7, 0, 0, 0}},
                       {1, malloc, {unknown}, 1, {~std::uint64_t{0}, ~std::uint64_t{0}, 1, 2}},
@@ -83,7 +83,7 @@ Snapshot random_snapshot(std::mt19937_64& random) {
         site.domain = interner.string(kDomains[random() % kDomains.size()]);
         for (std::size_t depth = 1 + random() % 3; depth > 0; --depth) {
             const auto line = static_cast<std::uint32_t>(random() % 8 == 0 ? random() % 1'000'000 : random() % 4);
-            site.frames.push_back(interner.frame(kFiles[random() % kFiles.size()], line, "f", line == 0 || random() % 2 == 0));
+            site.frames.push_back(interner.frame({kFiles[random() % kFiles.size()], line, "f", line == 0 || random() % 2 == 0}));
         }
         site.total_frames = static_cast<std::uint32_t>(site.frames.size());
         for (std::uint64_t blocks = random() % 6; blocks > 0; --blocks) {
@@ -106,7 +106,7 @@ Snapshot large_snapshot(std::size_t count, std::size_t depth) {
     constexpr std::size_t kLines = 20'000;  // That allocate, in a large program.
     for (std::size_t i = 0; i < std::min(count, kLines); ++i) {
         const std::string file = fmt::format("/usr/lib/python3/dist-packages/shop{}/module_{}.py", i % 97, i % 997);
-        frames.push_back(interner.frame(file, static_cast<std::uint32_t>(i), fmt::format("Class{}.method_{}", i % 89, i), true));
+        frames.push_back(interner.frame({file, static_cast<std::uint32_t>(i), fmt::format("Class{}.method_{}", i % 89, i), true}));
     }
     for (std::size_t i = 0; i < count; ++i) {
         Site site{.process = 0, .domain = domain, .total_frames = static_cast<std::uint32_t>(depth)};
@@ -122,12 +122,12 @@ SnapshotBuilder::SnapshotBuilder() { snapshot_.processes = {{4242, "python3"}}; 
 
 SnapshotBuilder& SnapshotBuilder::python(std::string_view file, std::uint32_t line, std::uint64_t bytes, std::uint64_t blocks,
                                          std::string_view domain) {
-    return site(interner_.frame(file, line, "f", true), domain, bytes, blocks);
+    return site(interner_.frame({file, line, "f", true}), domain, bytes, blocks);
 }
 
 SnapshotBuilder& SnapshotBuilder::native(std::string_view file, std::uint32_t line, std::string_view function, std::uint64_t bytes,
                                          std::uint64_t blocks) {
-    return site(interner_.frame(file, line, function, false), "malloc", bytes, blocks);
+    return site(interner_.frame({file, line, function, false}), "malloc", bytes, blocks);
 }
 
 SnapshotBuilder& SnapshotBuilder::site(FrameId frame, std::string_view domain, std::uint64_t bytes, std::uint64_t blocks) {

@@ -23,20 +23,34 @@ RULE("a string with a zero byte in it is not the string before that byte") {
 RULE("frames differ by file, line, function and language, and equal ones are interned once") {
     Snapshot snapshot;
     Interner interner(snapshot);
-    const FrameId frame = interner.frame("a.py", 1, "f", true);
-    CHECK(interner.frame("a.py", 1, "f", true) == frame);
-    CHECK(interner.frame("b.py", 1, "f", true) != frame);
-    CHECK(interner.frame("a.py", 2, "f", true) != frame);
-    CHECK(interner.frame("a.py", 1, "g", true) != frame);
-    CHECK(interner.frame("a.py", 1, "f", false) != frame);
+    const FrameId frame = interner.frame({"a.py", 1, "f", true});
+    CHECK(interner.frame({"a.py", 1, "f", true}) == frame);
+    CHECK(interner.frame({"b.py", 1, "f", true}) != frame);
+    CHECK(interner.frame({"a.py", 2, "f", true}) != frame);
+    CHECK(interner.frame({"a.py", 1, "g", true}) != frame);
+    CHECK(interner.frame({"a.py", 1, "f", false}) != frame);
     CHECK(snapshot.frames.size() == 5);
     CHECK(snapshot.text(snapshot.frame(frame).function) == "f");
 }
 
+RULE("two calls on one line are two frames, told apart by the columns they span") {
+    Snapshot snapshot;
+    Interner interner(snapshot);
+    const FrameId first = interner.frame({"a.py", 1, "f", true, 1, 5, 9});
+    CHECK(interner.frame({"a.py", 1, "f", true, 1, 5, 9}) == first);
+    CHECK(interner.frame({"a.py", 1, "f", true, 2, 5, 9}) != first);
+    CHECK(interner.frame({"a.py", 1, "f", true, 1, 6, 9}) != first);
+    CHECK(interner.frame({"a.py", 1, "f", true, 1, 5, 10}) != first);
+    CHECK(interner.frame({"a.py", 1, "f", true}) != first);
+    CHECK(snapshot.frame(first).end_line == 1);
+    CHECK(snapshot.frame(first).column == 5);
+    CHECK(snapshot.frame(first).end_column == 9);
+}
+
 RULE("an interner continues with the strings and frames a snapshot already has") {
     Snapshot snapshot;
-    const FrameId frame = Interner(snapshot).frame("a.py", 1, "f", true);
-    CHECK(Interner(snapshot).frame("a.py", 1, "f", true) == frame);
+    const FrameId frame = Interner(snapshot).frame({"a.py", 1, "f", true});
+    CHECK(Interner(snapshot).frame({"a.py", 1, "f", true}) == frame);
     CHECK(snapshot.frames.size() == 1);
     CHECK(snapshot.strings.size() == 3);
 }

@@ -28,7 +28,7 @@ RULE("blocks of one line are one group, whatever their stack below, domain or pr
     Snapshot snapshot;
     Interner interner(snapshot);
     snapshot.processes.resize(2);
-    const FrameId top = interner.frame("a.py", 1, "f", true), below = interner.frame("b.py", 2, "g", true);
+    const FrameId top = interner.frame({"a.py", 1, "f", true}), below = interner.frame({"b.py", 2, "g", true});
     const StringId obj = interner.string("obj"), mem = interner.string("mem");
     snapshot.sites = {{0, obj, {top}, 1, {1, 10, 0, 0}}, {1, mem, {top, below}, 2, {3, 30, 1, 10}}, {0, obj, {top}, 1, {1, 5, 0, 0}}};
 
@@ -36,6 +36,24 @@ RULE("blocks of one line are one group, whatever their stack below, domain or pr
 
     REQUIRE(statistics.size() == 1);
     CHECK(statistics[0] == Statistic{"a.py", 1, "f", false, "mem,obj", 35, 4});
+}
+
+RULE("frames that differ by their columns alone are one line, in statistics and in differences") {
+    Snapshot before, after;
+    for (Snapshot* snapshot : {&before, &after}) {
+        Interner interner(*snapshot);
+        snapshot->processes.resize(1);
+        const StringId obj = interner.string("obj");
+        const FrameId left = interner.frame({"a.py", 1, "f", true, 1, 5, 9}), right = interner.frame({"a.py", 1, "f", true, 2, 12, 20});
+        snapshot->sites = {{0, obj, {left}, 1, {1, 10, 0, 0}}, {0, obj, {right}, 1, {2, 20, 0, 0}}};
+    }
+    after.sites.pop_back();
+    before.sites.erase(before.sites.begin());
+
+    CHECK(statistics_by_line(after) == std::vector<Statistic>{{"a.py", 1, "f", false, "obj", 10, 1}});
+    CHECK(compare_by_line(before, after) == std::vector<StatisticDiff>{{{"a.py", 1, "f", false, "obj", 10, 1}, -10, -1}});
+    after.sites.push_back(before.sites.front());
+    CHECK(statistics_by_line(after) == std::vector<Statistic>{{"a.py", 1, "f", false, "obj", 30, 3}});
 }
 
 RULE("a Python frame and a native one of the same file and line are one group") {
