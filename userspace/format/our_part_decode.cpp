@@ -152,6 +152,9 @@ private:
             case message(OurPart::frame_function): column(from, frame_function_, kMaxFrames, "frames"); break;
             case message(OurPart::frame_line): column(from, frame_line_, kMaxFrames, "frames"); break;
             case message(OurPart::frame_python): column(from, frame_python_, kMaxFrames, "frames"); break;
+            case message(OurPart::frame_end_line): column(from, frame_end_line_, kMaxFrames, "frames"); break;
+            case message(OurPart::frame_column): column(from, frame_column_, kMaxFrames, "frames"); break;
+            case message(OurPart::frame_end_column): column(from, frame_end_column_, kMaxFrames, "frames"); break;
             case message(OurPart::site_process): column(from, content_.site_process, kMaxSites, "sites"); break;
             case message(OurPart::site_domain): column(from, content_.site_domain, kMaxSites, "sites"); break;
             case message(OurPart::site_total_frames): column(from, content_.site_total_frames, kMaxSites, "sites"); break;
@@ -166,18 +169,26 @@ private:
         if (frame_function_.size() != frames || frame_line_.size() != frames || frame_python_.size() != frames) {
             return fail("the columns of its frames differ in length");
         }
+        for (const Column* optional : {&frame_end_line_, &frame_column_, &frame_end_column_}) {
+            if (!optional->empty() && optional->size() != frames) return fail("the columns of its frames differ in length");
+        }
         if (content_.site_domain.size() != sites || content_.site_total_frames.size() != sites) {
             return fail("the columns of its sites differ in length");
         }
         to.frames.reserve(frames);
         for (std::size_t i = 0; i < frames; ++i) {
-            to.frames.push_back(Frame{StringId{frame_file_[i]}, StringId{frame_function_[i]}, frame_line_[i], frame_python_[i] != 0});
+            to.frames.push_back(Frame{StringId{frame_file_[i]}, StringId{frame_function_[i]}, frame_line_[i], frame_python_[i] != 0,
+                                      at(frame_end_line_, i), at(frame_column_, i), at(frame_end_column_, i)});
         }
     }
+
+    /// Of a column that may be left out.
+    static std::uint32_t at(const Column& values, std::size_t i) { return values.empty() ? 0 : values[i]; }
 
     OurPartContent content_;
     std::optional<Error> failure_;
     Column frame_file_, frame_function_, frame_line_, frame_python_;
+    Column frame_end_line_, frame_column_, frame_end_column_;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Snapshot → bytes of its file: the part every pprof reader understands, then ours (snapshot_wire.hpp).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <protozero/pbf_builder.hpp>
 #include <unordered_map>
@@ -134,6 +135,7 @@ private:
         pbf_builder<wire::Line> line(message, wire::Location::line);
         line.add_uint64(wire::Line::function_id, function);
         line.add_int64(wire::Line::line, frame.line);
+        if (frame.column != 0) line.add_int64(wire::Line::column, frame.column);
     }
 
     // system_name stays empty: pprof takes a name equal to it for a C++ one and strips "<module>" to nothing.
@@ -224,6 +226,12 @@ void add_column(OurPart& part, wire::OurPart tag, const std::vector<Item>& items
     part.add_packed_uint64(tag, column.begin(), column.end());
 }
 
+template <typename Item, typename Field>
+void add_column_if_used(OurPart& part, wire::OurPart tag, const std::vector<Item>& items, Field Item::*field) {
+    const bool used = std::any_of(items.begin(), items.end(), [field](const Item& item) { return item.*field != 0; });
+    if (used) add_column(part, tag, items, field);
+}
+
 void add_our_part(const Snapshot& snapshot, std::string& raw) {
     pbf_builder<wire::Profile> profile(raw);
     OurPart part(profile, wire::Profile::our_part);
@@ -242,6 +250,9 @@ void add_our_part(const Snapshot& snapshot, std::string& raw) {
     add_column(part, wire::OurPart::frame_function, snapshot.frames, &Frame::function);
     add_column(part, wire::OurPart::frame_line, snapshot.frames, &Frame::line);
     add_column(part, wire::OurPart::frame_python, snapshot.frames, &Frame::python);
+    add_column_if_used(part, wire::OurPart::frame_end_line, snapshot.frames, &Frame::end_line);
+    add_column_if_used(part, wire::OurPart::frame_column, snapshot.frames, &Frame::column);
+    add_column_if_used(part, wire::OurPart::frame_end_column, snapshot.frames, &Frame::end_column);
     add_column(part, wire::OurPart::site_process, snapshot.sites, &Site::process);
     add_column(part, wire::OurPart::site_domain, snapshot.sites, &Site::domain);
     add_column(part, wire::OurPart::site_total_frames, snapshot.sites, &Site::total_frames);

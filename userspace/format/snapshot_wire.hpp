@@ -37,7 +37,7 @@ enum class Sample : protozero::pbf_tag_type { location_id = 1, value = 2, label 
 enum class Label : protozero::pbf_tag_type { key = 1, str = 2, num = 3 };
 enum class Mapping : protozero::pbf_tag_type { id = 1, filename = 5, has_functions = 7, has_filenames = 8, has_line_numbers = 9 };
 enum class Location : protozero::pbf_tag_type { id = 1, mapping_id = 2, line = 4 };
-enum class Line : protozero::pbf_tag_type { function_id = 1, line = 2 };
+enum class Line : protozero::pbf_tag_type { function_id = 1, line = 2, column = 3 };
 enum class Function : protozero::pbf_tag_type { id = 1, name = 2, filename = 4 };
 
 /// Raised when an older reader would misread the file; fields it may skip need no new version.
@@ -63,6 +63,9 @@ enum class OurPart : protozero::pbf_tag_type {
     site_process = 17,  ///< … and one a site.
     site_domain = 18,
     site_total_frames = 19,
+    frame_end_line = 20,  ///< These three a frame, too; left out where all are 0, as in files older than the columns.
+    frame_column = 21,
+    frame_end_column = 22,
 };
 enum class RawString : protozero::pbf_tag_type { index = 1, bytes = 2 };
 enum class Process : protozero::pbf_tag_type {

@@ -196,6 +196,21 @@ RULE("columns of unequal length and numbers beyond 32 bits are refused") {
             part.add_packed_uint64(wire::OurPart::frame_line, lines.begin(), lines.end());
         });
     };
+    const auto with_columns = [](wire::OurPart tag, std::vector<std::uint64_t> columns) {
+        return profile_with([&](auto& part) {
+            part.add_uint32(wire::OurPart::format_version, wire::kFormatVersion);
+            const std::vector<std::uint64_t> two{0, 0};
+            for (const auto column :
+                 {wire::OurPart::frame_file, wire::OurPart::frame_function, wire::OurPart::frame_line, wire::OurPart::frame_python})
+                part.add_packed_uint64(column, two.begin(), two.end());
+            part.add_packed_uint64(tag, columns.begin(), columns.end());
+        });
+    };
+    for (const auto tag : {wire::OurPart::frame_end_line, wire::OurPart::frame_column, wire::OurPart::frame_end_column}) {
+        CHECK(what_content(with_columns(tag, {1})) == "the file is damaged: the columns of its frames differ in length");
+        CHECK(what_content(with_columns(tag, {1, 1, 1})) == "the file is damaged: the columns of its frames differ in length");
+        CHECK(what_content(with_columns(tag, {1, std::uint64_t{1} << 32})) == "the file is damaged: a number among the frames is too large");
+    }
     CHECK(what_content(with_lines({1})) == "the file is damaged: the columns of its frames differ in length");
     CHECK(what_content(with_lines({std::uint64_t{1} << 32})) == "the file is damaged: a number among the frames is too large");
 }

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <limits>
 #include <protozero/pbf_message.hpp>
+#include <protozero/pbf_reader.hpp>
+#include <protozero/pbf_writer.hpp>
 
 #include "format/gzip.hpp"
 #include "format/snapshot_wire.hpp"
@@ -29,6 +31,65 @@ std::string refusal(const Snapshot& snapshot) {
     return bytes ? "" : bytes.error().what;
 }
 
+std::string content(const Snapshot& snapshot) {
+    Result<std::string> raw = gunzip(*encode_snapshot(snapshot), wire::kInflateLimits);
+    REQUIRE(raw);
+    return *std::move(raw);
+}
+
+Snapshot without_ranges(Snapshot snapshot) {
+    for (Frame& frame : snapshot.frames) frame.end_line = frame.column = frame.end_column = 0;
+    return snapshot;
+}
+
+/// Calls visit(number, bytes) for each field of a message; the bytes are those of the whole field.
+template <typename Visit>
+void each_field(protozero::data_view message, Visit visit) {
+    protozero::pbf_reader reader(message);
+    for (protozero::data_view rest = reader.data(); reader.next(); rest = reader.data()) {
+        const auto tag = reader.tag();
+        reader.skip();
+        visit(tag, std::string_view(rest.data(), rest.size() - reader.data().size()));
+    }
+}
+
+/// What a program wrote that knew no columns: the same file without our part's fields from frame_end_line on.
+std::string before_columns(const Snapshot& snapshot) {
+    constexpr auto kOurPart = static_cast<protozero::pbf_tag_type>(wire::Profile::our_part);
+    constexpr auto kFirstNew = static_cast<protozero::pbf_tag_type>(wire::OurPart::frame_end_line);
+    const std::string raw = content(snapshot);
+    std::string old_raw;
+    each_field(raw, [&](protozero::pbf_tag_type tag, std::string_view bytes) {
+        if (tag != kOurPart) {
+            old_raw += bytes;
+            return;
+        }
+        std::string old_part;
+        protozero::pbf_reader field(bytes.data(), bytes.size());
+        REQUIRE(field.next());
+        each_field(field.get_view(), [&](protozero::pbf_tag_type inner, std::string_view part) {
+            if (inner < kFirstNew) old_part += part;
+        });
+        protozero::pbf_writer(old_raw).add_message(kOurPart, old_part);
+    });
+    return old_raw;
+}
+
+/// Line.column of each location, as another reader finds it; 0 where it is left out.
+std::vector<std::int64_t> columns_for_pprof(const Snapshot& snapshot) {
+    const std::string raw = content(snapshot);
+    std::vector<std::int64_t> columns;
+    protozero::pbf_message<wire::Profile> profile(raw);
+    while (profile.next(wire::Profile::location)) {
+        protozero::pbf_message<wire::Location> location(profile.get_view());
+        while (location.next(wire::Location::line)) {
+            protozero::pbf_message<wire::Line> line(location.get_view());
+            columns.push_back(line.next(wire::Line::column) ? line.get_int64() : 0);
+        }
+    }
+    return columns;
+}
+
 }  // namespace
 
 RULE("a snapshot read back equals the one written: all fields, every script, invalid UTF-8, extreme numbers") {
@@ -42,6 +103,35 @@ RULE("times before 1970 and durations of any sign are read back") {
     snapshot.time = decltype(snapshot.time)::min();
     snapshot.traced_for = std::chrono::nanoseconds(-1);
     CHECK(round_trip(snapshot) == snapshot);
+}
+
+RULE("a file older than columns is read, its frames without columns") {
+    const Result<Snapshot> read = wire::decode_profile(before_columns(rich_snapshot()));
+    INFO((read ? std::string() : read.error().what));
+    REQUIRE(read);
+    CHECK(rich_snapshot() != without_ranges(rich_snapshot()));
+    CHECK(*read == without_ranges(rich_snapshot()));
+}
+
+RULE("without columns a file is what it was before there were any") {
+    const Snapshot snapshot = without_ranges(rich_snapshot());
+    CHECK(content(snapshot) == before_columns(snapshot));
+}
+
+RULE("end line, column and end column are kept each for itself, up to the largest") {
+    constexpr std::uint32_t kMost = ~std::uint32_t{0};
+    for (const auto field : {&Frame::end_line, &Frame::column, &Frame::end_column}) {
+        Snapshot snapshot = without_ranges(rich_snapshot());
+        snapshot.frames[2].*field = kMost;
+        CHECK(round_trip(snapshot) == snapshot);
+    }
+}
+
+RULE("pprof is told a frame's first column where it is known") {
+    CHECK(columns_for_pprof(rich_snapshot()) == std::vector<std::int64_t>{17, 0, 0, 0, 0});
+    Snapshot snapshot = rich_snapshot();
+    snapshot.frames[1].column = ~std::uint32_t{0};
+    CHECK(columns_for_pprof(snapshot) == std::vector<std::int64_t>{17, 4'294'967'295, 0, 0, 0});
 }
 
 RULE("random snapshots read back equal those written") {

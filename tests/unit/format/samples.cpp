@@ -43,7 +43,7 @@ Snapshot rich_snapshot() {
                            305'000'000,
                            {{obj, 300'000'000, 304'000'000}, {malloc, 1'000'000, 2'000'000}}},
                           {-1, "caf\xc3\xa9\xff", 1, 0, ~std::uint64_t{0}, 0, 0, {}}};
-    const FrameId put = interner.frame({"/srv/shop/cache.py", 88, "Cache.put", true});
+    const FrameId put = interner.frame({"/srv/shop/cache.py", 88, "Cache.put", true, 90, 17, 4});
     const FrameId module = interner.frame({"/srv/\xe6\x97\xa5\xe6\x9c\xac/\xf0\x9f\x90\x8d.py", 3, "<module>", true});
     const FrameId unknown = interner.frame({"<unknown>", 0, "", false});
     const FrameId native = interner.frame({"libfoo.so.1", 0, "make_table+0x1f", false});
@@ -83,7 +83,9 @@ Snapshot random_snapshot(std::mt19937_64& random) {
         site.domain = interner.string(kDomains[random() % kDomains.size()]);
         for (std::size_t depth = 1 + random() % 3; depth > 0; --depth) {
             const auto line = static_cast<std::uint32_t>(random() % 8 == 0 ? random() % 1'000'000 : random() % 4);
-            site.frames.push_back(interner.frame({kFiles[random() % kFiles.size()], line, "f", line == 0 || random() % 2 == 0}));
+            const auto column = static_cast<std::uint32_t>(random() % 3);
+            site.frames.push_back(
+                interner.frame({kFiles[random() % kFiles.size()], line, "f", line == 0 || random() % 2 == 0, line + column, column, column * 7}));
         }
         site.total_frames = static_cast<std::uint32_t>(site.frames.size());
         for (std::uint64_t blocks = random() % 6; blocks > 0; --blocks) {
