@@ -153,7 +153,7 @@ RULE("strings and frames that repeat, which no interner makes, keep their number
 
 RULE("all strings other readers see are UTF-8, whatever the target's names are") {
     Snapshot snapshot = rich_snapshot();
-    snapshot.notes.push_back("\xff");
+    snapshot.notes.emplace_back("\xff");
     const Result<std::string> raw = gunzip(*encode_snapshot(snapshot), wire::kInflateLimits);
     REQUIRE(raw);
     protozero::pbf_message<wire::Profile> profile(*raw);
@@ -198,7 +198,7 @@ RULE("a snapshot with an index out of range is refused when written") {
 
 RULE("a snapshot so regular that its file would look like a bomb is still written and read back") {
     Snapshot snapshot;
-    snapshot.strings.push_back(std::string(66 << 20, 'a'));
+    snapshot.strings.emplace_back(66 << 20, 'a');
     CHECK(round_trip(snapshot) == snapshot);
 }
 
