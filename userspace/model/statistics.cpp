@@ -44,7 +44,7 @@ std::string_view source_file(std::string_view file) {
 
 class Grouping {
 public:
-    explicit Grouping(const Snapshot& snapshot) : snapshot_(snapshot), group_of_frame_(snapshot.frames.size(), kNone) {
+    Grouping(const Snapshot& snapshot, const View& view) : snapshot_(snapshot), view_(view), group_of_frame_(snapshot.frames.size(), kNone) {
         for (const Site& site : snapshot.sites) add(site);
         name_domains();
     }
@@ -55,7 +55,7 @@ private:
 
     void add(const Site& site) {
         const std::uint64_t blocks = site.counters.live_blocks();
-        if (blocks == 0) return;
+        if (blocks == 0 || !passes(snapshot_, site, view_.filters)) return;
         const std::uint32_t index = group_of(site.frames.front());
         Group& group = groups_[index];
         if (group.count == 0 || group.last_domain != site.domain) domains_.emplace_back(index, site.domain);
@@ -91,13 +91,14 @@ private:
     }
 
     const Snapshot& snapshot_;
+    const View& view_;
     std::vector<std::uint32_t> group_of_frame_;
     std::unordered_map<Key, std::uint32_t, KeyHash> groups_by_key_;
     std::vector<Group> groups_;
     std::vector<std::pair<std::uint32_t, StringId>> domains_;
 };
 
-std::vector<Group> group_by_line(const Snapshot& snapshot) { return Grouping(snapshot).take(); }
+std::vector<Group> group_by_line(const Snapshot& snapshot, const View& view) { return Grouping(snapshot, view).take(); }
 
 Statistic to_statistic(Group&& group) {
     return Statistic{std::string(group.key.file),
@@ -156,8 +157,8 @@ std::vector<GroupDiff> differences(std::vector<Group> old_groups, std::vector<Gr
 
 }  // namespace
 
-std::vector<Statistic> statistics_by_line(const Snapshot& snapshot) {
-    std::vector<Group> groups = group_by_line(snapshot);
+std::vector<Statistic> statistics_by_line(const Snapshot& snapshot, const View& view) {
+    std::vector<Group> groups = group_by_line(snapshot, view);
     std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
         if (a.size_bytes != b.size_bytes) return a.size_bytes > b.size_bytes;
         if (a.count != b.count) return a.count > b.count;
@@ -169,8 +170,8 @@ std::vector<Statistic> statistics_by_line(const Snapshot& snapshot) {
     return statistics;
 }
 
-std::vector<StatisticDiff> compare_by_line(const Snapshot& before, const Snapshot& after) {
-    std::vector<GroupDiff> diffs = differences(group_by_line(before), group_by_line(after));
+std::vector<StatisticDiff> compare_by_line(const Snapshot& before, const Snapshot& after, const View& view) {
+    std::vector<GroupDiff> diffs = differences(group_by_line(before, view), group_by_line(after, view));
     std::sort(diffs.begin(), diffs.end(), [](const GroupDiff& a, const GroupDiff& b) {
         const auto rank_a = a.rank(), rank_b = b.rank();
         return rank_a != rank_b ? rank_a > rank_b : traceback(a.now.key) > traceback(b.now.key);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "model/filter.hpp"
 #include "model/snapshot.hpp"
 
 namespace memtrace {
@@ -29,11 +30,18 @@ struct StatisticDiff {
     bool operator==(const StatisticDiff&) const = default;
 };
 
+/// How a snapshot is looked at. As it is by default, tracemalloc would show the same.
+struct View {
+    std::vector<DomainFilter> filters;  ///< Other blocks do not count (passes()).
+    bool operator==(const View&) const = default;
+};
+
 /// Live blocks by (file, line) of the newest frame; groups without live blocks are left out. `.pyc` is read as `.py`.
 /// Indexes of the snapshot must be in range (those of decode_snapshot() and Interner are).
-std::vector<Statistic> statistics_by_line(const Snapshot& snapshot);
+std::vector<Statistic> statistics_by_line(const Snapshot& snapshot, const View& view = {});
 
-/// Compares by line, unchanged groups included; order (|size diff|, size, |count diff|, count, traceback) descending.
-std::vector<StatisticDiff> compare_by_line(const Snapshot& before, const Snapshot& after);
+/// Compares by line, both snapshots in the same view, unchanged groups included; order (|size diff|, size, |count diff|, count, traceback)
+/// descending.
+std::vector<StatisticDiff> compare_by_line(const Snapshot& before, const Snapshot& after, const View& view = {});
 
 }  // namespace memtrace

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <random>
 
 #include "format/text.hpp"
@@ -13,7 +15,7 @@ using namespace memtrace::test;
 
 namespace {
 
-// Reads snapshots as written by describe() and prints the statistics of each and what changed since the one before.
+// Reads snapshots as written by describe() and prints the statistics of each and what changed since the one before, both filtered.
 // Groups of blocks become single traces; names come hex-coded and go through CPython's own normalisation.
 constexpr const char* kScript = R"(
 import sys, tracemalloc
@@ -23,25 +25,27 @@ def snapshots(lines):
     for line in lines:
         words = line.split()
         if words[0] == 'end':
-            yield tracemalloc.Snapshot(traces, 3)
+            filters = [tracemalloc.DomainFilter(word[0] == '+', int(word[1:])) for word in words[1:]]
+            yield tracemalloc.Snapshot(traces, 3), filters
             traces = []
             continue
         frames = []
-        for frame in words[1:]:
+        for frame in words[2:]:
             name, number = frame.split(':')
             name = bytes.fromhex(name).decode()
             frames.append((tracemalloc._normalize_filename(name), int(number)))
-        trace = (0, int(words[0]), tuple(frames))
+        trace = (int(words[0]), int(words[1]), tuple(frames))
         if sys.version_info >= (3, 9):
             trace += (len(frames),)
         traces.append(trace)
 
 out = sys.stdout.buffer
 before = tracemalloc.Snapshot([], 3)
-for after in snapshots(open(sys.argv[1])):
-    for statistic in after.statistics('lineno'):
+for after, filters in snapshots(open(sys.argv[1])):
+    filtered = after.filter_traces(filters)
+    for statistic in filtered.statistics('lineno'):
         out.write(str(statistic).encode() + b'\n')
-    for diff in after.compare_to(before, 'lineno'):
+    for diff in filtered.compare_to(before.filter_traces(filters), 'lineno'):
         out.write(str(diff).encode() + b'\n')
     out.write(b'--\n')
     before = after
@@ -53,8 +57,23 @@ std::string hex(std::string_view text) {
     return digits;
 }
 
-/// One line a live block; the bytes of a site are dealt out unevenly among its blocks.
-std::string describe(const Snapshot& snapshot) {
+constexpr std::array<std::string_view, 5> kDomains{"malloc", "mmap", "raw", "mem", "obj"};
+
+/// The number that stands for a domain, which has none with us.
+std::size_t number_of(std::string_view domain) {
+    return static_cast<std::size_t>(std::find(kDomains.begin(), kDomains.end(), domain) - kDomains.begin());
+}
+
+std::vector<DomainFilter> random_filters(std::mt19937_64& random) {
+    std::vector<DomainFilter> filters;
+    for (std::uint64_t count = random() % 4; count > 0; --count) {
+        filters.push_back({random() % 2 == 0, std::string(kDomains[random() % kDomains.size()])});
+    }
+    return filters;
+}
+
+/// One line a live block; the bytes of a site are dealt out unevenly among its blocks. Then one of the filters.
+std::string describe(const Snapshot& snapshot, const std::vector<DomainFilter>& filters) {
     std::string lines;
     for (const Site& site : snapshot.sites) {
         std::string frames;
@@ -64,23 +83,25 @@ std::string describe(const Snapshot& snapshot) {
         std::uint64_t rest = site.counters.live_bytes();
         for (std::uint64_t blocks = site.counters.live_blocks(); blocks > 0; --blocks) {
             const std::uint64_t size = blocks == 1 ? rest : rest / 2;
-            lines += fmt::format("{}{}\n", size, frames);
+            lines += fmt::format("{} {}{}\n", number_of(snapshot.text(site.domain)), size, frames);
             rest -= size;
         }
     }
-    return lines + "end\n";
+    lines += "end";
+    for (const DomainFilter& filter : filters) lines += fmt::format(" {}{}", filter.inclusive ? '+' : '-', number_of(filter.domain));
+    return lines + "\n";
 }
 
-std::string ours(const Snapshot& before, const Snapshot& after) {
+std::string ours(const Snapshot& before, const Snapshot& after, const View& view) {
     std::string text;
-    for (const Statistic& statistic : statistics_by_line(after)) text += format_line(statistic) + '\n';
-    for (const StatisticDiff& diff : compare_by_line(before, after)) text += format_line(diff) + '\n';
+    for (const Statistic& statistic : statistics_by_line(after, view)) text += format_line(statistic) + '\n';
+    for (const StatisticDiff& diff : compare_by_line(before, after, view)) text += format_line(diff) + '\n';
     return text + "--\n";
 }
 
 }  // namespace
 
-RULE("statistics and differences are, letter for letter, those of CPython's tracemalloc") {
+RULE("statistics and differences, filtered by domain or not, are, letter for letter, those of CPython's tracemalloc") {
     if (::access("/usr/bin/python3", X_OK) != 0) skip("no /usr/bin/python3 to compare with");
     const unsigned seed = std::random_device()();
     INFO("seed " << seed);
@@ -90,8 +111,9 @@ RULE("statistics and differences are, letter for letter, those of CPython's trac
     Snapshot before;
     for (int i = 0; i < kSnapshots; ++i) {
         Snapshot after = random_snapshot(random);
-        input += describe(after);
-        expected_of_us += ours(before, after);
+        const View view{.filters = random_filters(random)};
+        input += describe(after, view.filters);
+        expected_of_us += ours(before, after, view);
         before = std::move(after);
     }
     const ScratchFolder folder;

@@ -12,12 +12,14 @@ namespace {
 
 std::vector<std::string> places(const std::vector<Statistic>& statistics) {
     std::vector<std::string> places;
+    places.reserve(statistics.size());
     for (const Statistic& s : statistics) places.push_back(s.file + ":" + std::to_string(s.line));
     return places;
 }
 
 std::vector<std::string> places(const std::vector<StatisticDiff>& diffs) {
     std::vector<Statistic> now;
+    now.reserve(diffs.size());
     for (const StatisticDiff& diff : diffs) now.push_back(diff.now);
     return places(now);
 }
@@ -136,6 +138,17 @@ RULE("snapshots are compared by names, whatever numbers their strings have") {
         CHECK(diff.size_diff_bytes == 0);
         CHECK(diff.count_diff == 0);
     }
+}
+
+RULE("blocks that do not pass the filters count in no statistic and no difference") {
+    SnapshotBuilder before, after;
+    before.python("a.py", 1, 10).python("a.py", 1, 5, 1, "raw").native("lib.so", 0, "f", 7);
+    after.python("a.py", 1, 30).python("a.py", 1, 1000, 9, "raw").native("lib.so", 0, "f", 700).python("b.py", 2, 1, 1, "raw");
+    const View only_obj{.filters = {{true, "obj"}}}, without_raw{.filters = {{false, "raw"}}};
+
+    CHECK(statistics_by_line(after.get(), only_obj) == std::vector<Statistic>{{"a.py", 1, "f", false, "obj", 30, 1}});
+    CHECK(places(statistics_by_line(after.get(), without_raw)) == std::vector<std::string>{"lib.so:0", "a.py:1"});
+    CHECK(compare_by_line(before.get(), after.get(), only_obj) == std::vector<StatisticDiff>{{{"a.py", 1, "f", false, "obj", 30, 1}, 20, 0}});
 }
 
 RULE("snapshots without sites give no statistics and no differences") {
