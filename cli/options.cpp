@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "memtrace.h"
+#include "probes/plan.hpp"
 
 namespace memtrace::cli {
 namespace {
@@ -37,6 +38,40 @@ Examples:
 
 Sizes are binary (1 KiB = 1024 B). Blocks older than the trace are not known; their frees are counted as untracked.)";
 
+DomainFilter domain_filter(std::string word) {
+    const bool inclusive = !word.starts_with('-');
+    if (word.starts_with('+') || word.starts_with('-')) word.erase(0, 1);
+    return {inclusive, std::move(word)};
+}
+
+std::string domain_names() {
+    std::string names;
+    for (unsigned domain = 0; domain < MT_DOMAIN_COUNT; ++domain) names += (domain ? ", " : "") + std::string(domain_name(domain));
+    return names;
+}
+
+// What is wrong with the word; empty: nothing.
+std::string unknown_domain(const std::string& word) {
+    const std::string wanted = domain_filter(word).domain;
+    for (unsigned domain = 0; domain < MT_DOMAIN_COUNT; ++domain) {
+        if (wanted == domain_name(domain)) return {};
+    }
+    return "there is no domain \"" + wanted + "\"; there are " + domain_names();
+}
+
+// What is shown of the blocks that are known: the same for a trace and for its snapshots.
+void add_view_options(CLI::App& app, View& view) {
+    app.add_option_function<std::vector<std::string>>(
+           "--domain",
+           [&view](const std::vector<std::string>& words) {
+               for (const std::string& word : words) view.filters.push_back(domain_filter(word));
+           },
+           "Show only blocks of this domain (" + domain_names() + "); with -, all but these; repeatable")
+        ->check(CLI::Validator(unknown_domain, ""))
+        ->allow_extra_args(false)  // one value each: the next word may be a file
+        ->type_name("[+-]NAME");
+}
+
 void add_trace_options(CLI::App& app, TraceOptions& trace) {
     app.add_option("-p,--pid", trace.pid, "Process to trace")->check(between(1, INT32_MAX))->type_name("PID");
     app.add_option("-i,--interval", trace.interval_s, "Seconds between two displays")
@@ -44,6 +79,7 @@ void add_trace_options(CLI::App& app, TraceOptions& trace) {
         ->capture_default_str()
         ->type_name("SECONDS");
     app.add_option("-n,--rows", trace.rows, "Rows of the display")->check(between(1U, 100000U))->capture_default_str()->type_name("ROWS");
+    add_view_options(app, trace.view);
     app.add_option("--duration", trace.duration_s, "End after this time (default: Ctrl-C or the target's end)")
         ->check(between(0.0, 1e9))
         ->type_name("SECONDS");
@@ -90,10 +126,12 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     CLI::App* stats_command = app.add_subcommand("stats", "Live memory of a snapshot by line, in tracemalloc's format");
     stats_command->add_option("FILE", stats.file, "Snapshot")->required();
     stats_command->add_option("-n,--rows", stats.rows, "Only the first ROWS lines (default: all)")->type_name("ROWS");
+    add_view_options(*stats_command, stats.view);
     CLI::App* diff_command = app.add_subcommand("diff", "What changed between two snapshots, by line");
     diff_command->add_option("OLD", diff.before, "Earlier snapshot")->required();
     diff_command->add_option("NEW", diff.after, "Later snapshot")->required();
     diff_command->add_option("-n,--rows", diff.rows, "Only the first ROWS lines (default: all)")->type_name("ROWS");
+    add_view_options(*diff_command, diff.view);
     CLI::App* probes_command = app.add_subcommand("probes", "Where probes stand in a process, what a hit costs, how often they are hit");
     probes_command->add_option("-p,--pid", probes.pid, "Process")->required()->check(between(1, INT32_MAX))->type_name("PID");
     probes_command->add_option("--seconds", probes.seconds, "Count hits for this long; 0: only plan, touch nothing")
@@ -113,6 +151,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     }
     const bool has_subcommand = !app.get_subcommands().empty();
     const char* problem = nullptr;
+    const std::vector<CLI::Option*> set = app.get_options([](const CLI::Option* option) { return option->count() > 0; });
+    if (has_subcommand && !set.empty()) problem = "a subcommand takes its options behind it, not before";
     if (has_subcommand && (has_command || trace.pid)) problem = "a subcommand takes neither -- COMMAND nor a -p before it";
     if (!has_subcommand && has_command && trace.pid) problem = "give either -p PID or -- COMMAND, not both";
     if (!has_subcommand && has_command && trace.command.empty()) problem = "-- must be followed by a command";

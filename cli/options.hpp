@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "model/statistics.hpp"
+
 namespace memtrace::cli {
 
 struct TraceOptions {
@@ -14,6 +16,7 @@ struct TraceOptions {
     std::vector<std::string> command;
     double interval_s = 5;
     unsigned rows = 20;
+    View view;
     std::optional<double> duration_s;
     std::string output;  ///< -o; empty: no final snapshot.
     std::optional<double> snapshot_every_s;
@@ -26,10 +29,12 @@ struct TraceOptions {
 struct StatsOptions {
     std::string file;
     unsigned rows = 0;  ///< 0: all.
+    View view;
 };
 struct DiffOptions {
     std::string before, after;
     unsigned rows = 0;
+    View view;
 };
 struct ProbesOptions {
     int pid = 0;

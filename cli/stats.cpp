@@ -30,9 +30,11 @@ void print_losses(const std::string& file, const Snapshot& snapshot) {
 Result<int> stats(const StatsOptions& options) {
     const Result<Snapshot> snapshot = read_snapshot(options.file);
     if (!snapshot) return snapshot.error();
-    const std::vector<Statistic> rows = statistics_by_line(*snapshot);
+    const std::vector<Statistic> rows = statistics_by_line(*snapshot, options.view);
     print_rows(rows, options.rows);
-    if (rows.empty()) std::fprintf(stderr, "memtrace-bpf: %s: nothing was live that had been allocated since tracing began\n", options.file.c_str());
+    if (rows.empty())
+        std::fprintf(stderr, "memtrace-bpf: %s: nothing %swas live that had been allocated since tracing began\n", options.file.c_str(),
+                     options.view.filters.empty() ? "" : "of what is shown ");
     print_losses(options.file, *snapshot);
     return 0;
 }
@@ -42,7 +44,7 @@ Result<int> diff(const DiffOptions& options) {
     if (!before) return before.error();
     const Result<Snapshot> after = read_snapshot(options.after);
     if (!after) return after.error();
-    print_rows(compare_by_line(*before, *after), options.rows);
+    print_rows(compare_by_line(*before, *after, options.view), options.rows);
     print_losses(options.before, *before);
     print_losses(options.after, *after);
     return 0;

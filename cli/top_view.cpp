@@ -64,6 +64,16 @@ std::string where_of(const Statistic& row, std::size_t columns, bool unicode) {
     return text + function + domains;
 }
 
+// "only raw, obj - without mem"; empty without filters.
+std::string description(const std::vector<DomainFilter>& filters, const std::string& between) {
+    std::string only, without;
+    for (const DomainFilter& filter : filters) {
+        std::string& names = filter.inclusive ? only : without;
+        names += (names.empty() ? filter.inclusive ? "only " : "without " : ", ") + filter.domain;
+    }
+    return only + (only.empty() || without.empty() ? "" : between) + without;
+}
+
 class TopText {
 public:
     TopText(const Snapshot& now, const std::optional<Snapshot>& before, const TopOptions& options, const Terminal& terminal)
@@ -75,6 +85,7 @@ public:
 
     std::string render() {
         header();
+        if (const std::string shown = description(options_.view.filters, dot_); !shown.empty()) line("shown: " + shown);
         losses();
         for (const std::string& note : now_.notes) line("note: " + printable(note));
         text_ += '\n';
@@ -158,10 +169,10 @@ private:
     }
 
     void table() {
-        const std::vector<Statistic> rows = statistics_by_line(now_);
+        const std::vector<Statistic> rows = statistics_by_line(now_, options_.view);
         std::map<Key, std::uint64_t> earlier;
         if (before_)
-            for (const Statistic& row : statistics_by_line(*before_)) earlier[key_of(row)] = row.size_bytes;
+            for (const Statistic& row : statistics_by_line(*before_, options_.view)) earlier[key_of(row)] = row.size_bytes;
         text_ += painted(fmt::format("{:>4}  {:>10}  {:>11}  {:>11}  {:>10}  {}", "#", "SIZE", before_ ? "CHANGE" : "", "COUNT", "AVERAGE", "WHERE"),
                          "1") +
                  '\n';
@@ -177,7 +188,9 @@ private:
         }
         if (rows.size() > shown)
             text_ += fmt::format("      {:>10}  in {} other lines\n", format_size(all_bytes - shown_bytes), grouped(rows.size() - shown));
-        if (rows.empty()) text_ += "      nothing is live that was allocated since tracing began\n";
+        if (rows.empty())
+            text_ += fmt::format("      nothing {}is live that was allocated since tracing began\n",
+                                 options_.view.filters.empty() ? "" : "of what is shown ");
     }
 
     void row_line(std::uint64_t rank, const Statistic& row, std::int64_t change) {

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "model/snapshot.hpp"
+#include "model/statistics.hpp"
 #include "terminal.hpp"
 
 namespace memtrace::cli {
@@ -12,6 +12,7 @@ namespace memtrace::cli {
 struct TopOptions {
     unsigned rows = 20;
     double interval_s = 5;
+    View view;  ///< Of the rows; the header's totals are always those of the process.
 };
 
 /// The text of one display. `before`: the state at the previous refresh, for changes and rates; none at the first.

@@ -218,7 +218,7 @@ private:
 
     bool show() {
         Snapshot now = collector_->snapshot();
-        const std::string text = render_top(now, before_, {options_.rows, options_.interval_s}, terminal_);
+        const std::string text = render_top(now, before_, {options_.rows, options_.interval_s, options_.view}, terminal_);
         if (terminal_.is_terminal) std::fputs("\033[H\033[2J", out_);
         std::fputs(text.c_str(), out_);
         if (!terminal_.is_terminal) std::fputc('\n', out_);
@@ -232,7 +232,7 @@ private:
         const Snapshot last = collector_->snapshot();
         before_.reset();
         std::fprintf(out_, "%sFinal report%s%s\n", terminal_.is_terminal ? "\n" : "", reason_ ? ": " : "", reason_ ? reason_ : "");
-        std::fputs(render_top(last, before_, {options_.rows, options_.interval_s}, terminal_).c_str(), out_);
+        std::fputs(render_top(last, before_, {options_.rows, options_.interval_s, options_.view}, terminal_).c_str(), out_);
         if (std::fflush(out_) != 0) fail(Error{output_failure()});
         if (!options_.output.empty())
             if (Result<void> done = write_snapshot(last, options_.output); !done) fail(std::move(done).error());

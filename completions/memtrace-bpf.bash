@@ -21,13 +21,16 @@ _memtrace_bpf() {
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             return ;;
+        --domain)
+            mapfile -t COMPREPLY < <(compgen -W "$(printf '%s ' {,+,-}{malloc,mmap,raw,mem,obj})" -- "$current")
+            return ;;
         -i | --interval | -n | --rows | --duration | --snapshot-every | --snapshot-template | --frames | --live-blocks | --sites | --seconds) return ;;
     esac
     case $command in
-        stats | diff) words="--rows --help" ;;
+        stats | diff) words="--rows --domain --help" ;;
         probes) words="--pid --seconds --no-redirect --help" ;;
         doctor) words="--help" ;;
-        *) words="--pid --interval --rows --duration --output --snapshot-every --snapshot-template --frames --live-blocks --sites
+        *) words="--pid --interval --rows --domain --duration --output --snapshot-every --snapshot-template --frames --live-blocks --sites
                   --no-redirect --help --version stats diff probes doctor --" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

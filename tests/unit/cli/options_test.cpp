@@ -9,6 +9,8 @@
 #include "support/catch.hpp"
 
 using namespace memtrace::cli;
+using memtrace::DomainFilter;
+using memtrace::View;
 
 namespace {
 
@@ -61,6 +63,7 @@ private:
 Parsed parse(std::vector<std::string> words) {
     words.insert(words.begin(), "memtrace-bpf");
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
     Captured out(1), err(2);
@@ -106,6 +109,7 @@ RULE("a pid alone traces it with the documented defaults") {
     CHECK(trace.interval_s == 5);
     CHECK(trace.rows == 20);
     CHECK(trace.frames == 1);
+    CHECK(trace.view == View());
     CHECK(trace.redirect);
     CHECK(trace.output.empty());
     CHECK_FALSE(trace.duration_s);
@@ -131,6 +135,8 @@ RULE("every option of a trace arrives where it belongs") {
                                                 "2.5",
                                                 "--snapshot-template",
                                                 "x-$counter",
+                                                "--domain",
+                                                "-mmap",
                                                 "--frames",
                                                 "16",
                                                 "--live-blocks",
@@ -145,6 +151,7 @@ RULE("every option of a trace arrives where it belongs") {
     CHECK(trace.output == "a.pb.gz");
     CHECK(trace.snapshot_every_s == 2.5);
     CHECK(trace.snapshot_template == "x-$counter");
+    CHECK(trace.view == View{.filters = {{false, "mmap"}}});
     CHECK(trace.frames == 16);
     CHECK(trace.live_blocks == std::uint64_t{1} << 32);
     CHECK(trace.sites == 64U);
@@ -210,6 +217,42 @@ RULE("stats and diff take files and a number of rows") {
     CHECK(diff.rows == 2);
 }
 
+RULE("a domain is shown alone by its name or with a plus before it, and left out with a minus; the option may be repeated") {
+    const std::vector<DomainFilter> filters{{true, "raw"}, {true, "obj"}, {false, "mmap"}, {false, "malloc"}, {true, "mem"}};
+    const Words words{"--domain", "raw", "--domain", "+obj", "--domain", "-mmap", "--domain=-malloc", "--domain=+mem"};
+    const auto behind = [&](Words first) {
+        first.insert(first.end(), words.begin(), words.end());
+        return first;
+    };
+    CHECK(parsed_as<TraceOptions>(behind({"-p", "1"})).view.filters == filters);
+    CHECK(parsed_as<StatsOptions>(behind({"stats", "a"})).view.filters == filters);
+    CHECK(parsed_as<DiffOptions>(behind({"diff", "a", "b"})).view.filters == filters);
+}
+
+RULE("a domain takes one word: what follows is a file or a command") {
+    const auto stats = parsed_as<StatsOptions>({"stats", "--domain", "-obj", "a.pb.gz"});
+    CHECK(stats.file == "a.pb.gz");
+    CHECK(stats.view.filters == std::vector<DomainFilter>{{false, "obj"}});
+    const auto diff = parsed_as<DiffOptions>({"diff", "--domain", "raw", "old", "new"});
+    CHECK(diff.before == "old");
+    CHECK(diff.after == "new");
+    CHECK(parsed_as<TraceOptions>({"--domain", "raw", "--", "mem", "obj"}).command == Words{"mem", "obj"});
+}
+
+RULE("an unknown domain is refused with the names of those there are") {
+    for (const char* word : {"heap", "-heap", "+", "-", "", "RAW", "++raw", "--raw", "raw,obj", "raw "}) {
+        for (const Words& words : {Words{"-p", "1"}, {"stats", "a"}, {"diff", "a", "b"}}) {
+            Words line = words;
+            line.insert(line.end(), {"--domain", word});
+            const std::string message = refused(line);
+            INFO(message);
+            CHECK(message.find("--domain") != std::string::npos);
+            CHECK(message.find("malloc, mmap, raw, mem, obj") != std::string::npos);
+        }
+    }
+    CHECK(refused({"-p", "1", "--domain"}).find("--domain") != std::string::npos);
+}
+
 RULE("stats and diff with too few or too many files are refused") {
     for (const Words& words : {Words{"stats"}, {"stats", "a", "b"}, {"diff"}, {"diff", "a"}, {"diff", "a", "b", "c"}, {"stats", "a", "-n", "x"}})
         (void)refused(words);
@@ -241,12 +284,15 @@ RULE("help and version go to stdout and end well") {
     }
     CHECK(parse({"--version"}).out.find(MEMTRACE_VERSION) != std::string::npos);
     const std::string help = parse({"--help"}).out;
-    for (const char* word : {"--pid", "--interval", "--rows", "--duration", "--output", "--snapshot-every", "--snapshot-template", "--frames",
-                             "--live-blocks", "--sites", "--no-redirect", "stats", "diff", "probes", "doctor", "-- COMMAND"})
+    for (const char* word : {"--pid", "--interval", "--rows", "--duration", "--output", "--snapshot-every", "--snapshot-template", "--domain",
+                             "--frames", "--live-blocks", "--sites", "--no-redirect", "stats", "diff", "probes", "doctor", "-- COMMAND"})
         CHECK(help.find(word) != std::string::npos);
 }
 
-RULE("a subcommand with a command line or a pid meant for tracing is refused, not half ignored") {
+RULE("a subcommand with a command line, a pid or any option meant for tracing is refused, not half ignored") {
     CHECK(refused({"-p", "5", "stats", "a.pb.gz"}).find("subcommand") != std::string::npos);
     CHECK(refused({"stats", "a.pb.gz", "--", "true"}).find("subcommand") != std::string::npos);
+    CHECK(refused({"--domain", "raw", "stats", "a.pb.gz"}).find("subcommand") != std::string::npos);
+    CHECK(refused({"-n", "5", "diff", "a", "b"}).find("subcommand") != std::string::npos);
+    CHECK(refused({"--no-redirect", "doctor"}).find("subcommand") != std::string::npos);
 }

@@ -296,6 +296,43 @@ RULE("places that differ by their columns alone are one row, whose change is tha
     CHECK(lines_of(text).back() == "   1      6000 B      +2000 B            2      3000 B  /srv/a.py:7  f  obj");
 }
 
+RULE("with filters the rows are those of some domains, the totals still those of the process, and the header says so") {
+    const Utf8 locale;
+    const cli::TopOptions python_only{.view = {.filters = {{true, "raw"}, {true, "obj"}}}};
+    CHECK(render_top(snapshot_of(shop), std::nullopt, python_only, plain()) ==
+          R"(memtrace-bpf 0.1 - pid 4242 python3 -m shop.worker - traced 1 min 35 s - every 5 s
+RSS 412 MiB | live 215 MiB in 402 414 blocks | peak 219 MiB
+212 k events/s, tracing ~ 9.0 % of a core
+shown: only raw, obj
+lost 0: live table full 0 - return not seen 0
+untracked frees 1 204 - unresolved 0
+
+   #        SIZE                     COUNT     AVERAGE  WHERE
+   1     151 MiB                   402 111       393 B  shop/app/cache.py:88  Cache.put  obj
+   2       100 B                         2        50 B  <string>:3  obj
+)");
+    const auto shown = [](std::vector<DomainFilter> filters) {
+        return line_with(render_top(snapshot_of(shop), std::nullopt, {.view = {.filters = std::move(filters)}}, plain()), "shown");
+    };
+    CHECK(shown({{false, "mmap"}}) == "shown: without mmap");
+    CHECK(shown({{false, "mmap"}, {true, "raw"}, {false, "malloc"}}) == "shown: only raw - without mmap, malloc");
+}
+
+RULE("changes under a filter are those of the blocks that it lets pass") {
+    const Utf8 locale;
+    const Snapshot before = snapshot_of({{"/srv/a.py", 7, "f", 1000}, {"/srv/a.py", 7, "f", 500, 1, "malloc"}});
+    const Snapshot now = snapshot_of({{"/srv/a.py", 7, "f", 3000}, {"/srv/a.py", 7, "f", 9000, 1, "malloc"}});
+    const std::string text = render_top(now, before, {.view = {.filters = {{false, "malloc"}}}}, plain());
+    CHECK(lines_of(text).back() == "   1      3000 B      +2000 B            1      3000 B  /srv/a.py:7  f  obj");
+}
+
+RULE("a filter that lets nothing pass gives a sentence that does not claim that nothing is live") {
+    const Utf8 locale;
+    const std::string text = render_top(snapshot_of(shop), std::nullopt, {.view = {.filters = {{true, "mmap"}}}}, plain());
+    CHECK(lines_of(text).back() == "      nothing of what is shown is live that was allocated since tracing began");
+    CHECK(text.find("live 215 MiB in 402 414 blocks") != std::string::npos);
+}
+
 RULE("with nothing live there is a sentence instead of rows") {
     const Utf8 locale;
     const std::string text = render_top(snapshot_of({}), std::nullopt, {}, plain());
