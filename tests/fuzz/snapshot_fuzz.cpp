@@ -16,7 +16,7 @@ void require(bool condition) {
 }
 
 void use(const memtrace::Snapshot& snapshot) {
-    for (const memtrace::Statistic& statistic : memtrace::statistics_by_line(snapshot)) {
+    for (const memtrace::Statistic& statistic : memtrace::statistics_by_line(snapshot, {.lines = memtrace::Lines::native})) {
         require(!memtrace::printable(memtrace::format_line(statistic)).empty());
     }
     for (const memtrace::StatisticDiff& diff : memtrace::compare_by_line(snapshot, memtrace::Snapshot())) {

@@ -56,12 +56,21 @@ private:
     void add(const Site& site) {
         const std::uint64_t blocks = site.counters.live_blocks();
         if (blocks == 0 || !passes(snapshot_, site, view_.filters)) return;
-        const std::uint32_t index = group_of(site.frames.front());
+        const std::uint32_t index = group_of(shown_frame(site));
         Group& group = groups_[index];
         if (group.count == 0 || group.last_domain != site.domain) domains_.emplace_back(index, site.domain);
         group.last_domain = site.domain;
         group.size_bytes += site.counters.live_bytes();
         group.count += blocks;
+    }
+
+    [[nodiscard]] FrameId shown_frame(const Site& site) const {
+        if (view_.lines == Lines::native) {
+            for (const FrameId id : site.frames) {
+                if (!snapshot_.frame(id).python) return id;
+            }
+        }
+        return site.frames.front();
     }
 
     std::uint32_t group_of(FrameId id) {

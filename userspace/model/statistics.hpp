@@ -14,7 +14,7 @@ namespace memtrace {
 struct Statistic {
     std::string file;  ///< "<unknown>" with line 0 where no frame is known.
     std::uint32_t line = 0;
-    std::string function;      ///< Of the first newest frame seen; for display only, unless by_function.
+    std::string function;      ///< Of the first such frame seen; for display only, unless by_function.
     bool by_function = false;  ///< The key is (file, function): native code of which no line is known, told apart by symbol.
     std::string domains;       ///< Names of the domains in the group, sorted, joined by ','; for display only.
     std::uint64_t size_bytes = 0;
@@ -30,13 +30,20 @@ struct StatisticDiff {
     bool operator==(const StatisticDiff&) const = default;
 };
 
+/// The frame that a block is shown by.
+enum class Lines {
+    python,  ///< The newest one: the Python line where there is one.
+    native,  ///< The newest native one, also of blocks allocated below Python code; the newest one where no native frame is known.
+};
+
 /// How a snapshot is looked at. As it is by default, tracemalloc would show the same.
 struct View {
     std::vector<DomainFilter> filters;  ///< Other blocks do not count (passes()).
+    Lines lines = Lines::python;
     bool operator==(const View&) const = default;
 };
 
-/// Live blocks by (file, line) of the newest frame; groups without live blocks are left out. `.pyc` is read as `.py`.
+/// Live blocks by (file, line) of the frame they are shown by; groups without live blocks are left out. `.pyc` is read as `.py`.
 /// Indexes of the snapshot must be in range (those of decode_snapshot() and Interner are).
 std::vector<Statistic> statistics_by_line(const Snapshot& snapshot, const View& view = {});
 

@@ -24,6 +24,21 @@ std::vector<std::string> places(const std::vector<StatisticDiff>& diffs) {
     return places(now);
 }
 
+const View kNative{.lines = Lines::native};
+
+/// One Python line, below which a library without lines, one with lines, and Python itself allocate.
+Snapshot below_python() {
+    Snapshot snapshot;
+    Interner interner(snapshot);
+    snapshot.processes.resize(1);
+    const FrameId line = interner.frame({"app.py", 5, "load", true}), caller = interner.frame({"app.py", 9, "main", true});
+    const FrameId ssl = interner.frame({"libssl.so.3", 0, "zalloc+0x15", false}), grow = interner.frame({"array.c", 40, "grow", false});
+    snapshot.sites = {{0, interner.string("malloc"), {line, caller, ssl, grow}, 4, {1, 100, 0, 0}},
+                      {0, interner.string("mmap"), {line, grow, ssl}, 3, {1, 10, 0, 0}},
+                      {0, interner.string("obj"), {line, caller}, 2, {1, 1, 0, 0}}};
+    return snapshot;
+}
+
 }  // namespace
 
 RULE("blocks of one line are one group, whatever their stack below, domain or process") {
@@ -149,6 +164,30 @@ RULE("blocks that do not pass the filters count in no statistic and no differenc
     CHECK(statistics_by_line(after.get(), only_obj) == std::vector<Statistic>{{"a.py", 1, "f", false, "obj", 30, 1}});
     CHECK(places(statistics_by_line(after.get(), without_raw)) == std::vector<std::string>{"lib.so:0", "a.py:1"});
     CHECK(compare_by_line(before.get(), after.get(), only_obj) == std::vector<StatisticDiff>{{{"a.py", 1, "f", false, "obj", 30, 1}, 20, 0}});
+}
+
+RULE("a native block below Python code is shown by its Python line, or by its newest native caller where native lines are asked for") {
+    const Snapshot snapshot = below_python();
+    CHECK(statistics_by_line(snapshot) == statistics_by_line(snapshot, {.lines = Lines::python}));
+    CHECK(statistics_by_line(snapshot) == std::vector<Statistic>{{"app.py", 5, "load", false, "malloc,mmap,obj", 111, 3}});
+    CHECK(statistics_by_line(snapshot, kNative) == std::vector<Statistic>{{"libssl.so.3", 0, "zalloc+0x15", true, "malloc", 100, 1},
+                                                                          {"array.c", 40, "grow", false, "mmap", 10, 1},
+                                                                          {"app.py", 5, "load", false, "obj", 1, 1}});
+}
+
+RULE("where native lines are asked for, blocks without a native frame keep their line, and those without a Python one, too") {
+    SnapshotBuilder builder;
+    builder.python("a.py", 1, 10, 1, "raw").python("<unknown>", 0, 5).native("main.c", 7, "main", 20);
+    CHECK(statistics_by_line(builder.get(), kNative) == statistics_by_line(builder.get()));
+}
+
+RULE("native lines are compared with native lines, and filtered as others are") {
+    Snapshot before = below_python();
+    const Snapshot after = below_python();
+    before.sites.erase(before.sites.begin());
+    CHECK(compare_by_line(before, after, kNative).front() == StatisticDiff{{"libssl.so.3", 0, "zalloc+0x15", true, "malloc", 100, 1}, 100, 1});
+    CHECK(places(compare_by_line(before, after, {.filters = {{false, "mmap"}}, .lines = Lines::native})) ==
+          std::vector<std::string>{"libssl.so.3:0", "app.py:5"});
 }
 
 RULE("snapshots without sites give no statistics and no differences") {
