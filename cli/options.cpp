@@ -70,6 +70,12 @@ void add_view_options(CLI::App& app, View& view) {
         ->check(CLI::Validator(unknown_domain, ""))
         ->allow_extra_args(false)  // one value each: the next word may be a file
         ->type_name("[+-]NAME");
+    app.add_option_function<std::string>(
+           "--lines", [&view](const std::string& kind) { view.lines = kind == "native" ? Lines::native : Lines::python; },
+           "Show native blocks (malloc, mmap) below Python code by their Python line or by their native caller")
+        ->check(CLI::IsMember({"python", "native"}).description(""))
+        ->default_str("python")
+        ->type_name("python|native");
 }
 
 void add_trace_options(CLI::App& app, TraceOptions& trace) {

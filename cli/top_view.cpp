@@ -64,14 +64,18 @@ std::string where_of(const Statistic& row, std::size_t columns, bool unicode) {
     return text + function + domains;
 }
 
-// "only raw, obj - without mem"; empty without filters.
-std::string description(const std::vector<DomainFilter>& filters, const std::string& between) {
+// "only raw, obj - without mem - native lines"; empty where all is as by default.
+std::string description(const View& view, const std::string& between) {
     std::string only, without;
-    for (const DomainFilter& filter : filters) {
+    for (const DomainFilter& filter : view.filters) {
         std::string& names = filter.inclusive ? only : without;
         names += (names.empty() ? filter.inclusive ? "only " : "without " : ", ") + filter.domain;
     }
-    return only + (only.empty() || without.empty() ? "" : between) + without;
+    std::string text;
+    for (const std::string& part : {only, without, std::string(view.lines == Lines::native ? "native lines" : "")}) {
+        text += (text.empty() || part.empty() ? "" : between) + part;
+    }
+    return text;
 }
 
 class TopText {
@@ -85,7 +89,7 @@ public:
 
     std::string render() {
         header();
-        if (const std::string shown = description(options_.view.filters, dot_); !shown.empty()) line("shown: " + shown);
+        if (const std::string shown = description(options_.view, dot_); !shown.empty()) line("shown: " + shown);
         losses();
         for (const std::string& note : now_.notes) line("note: " + printable(note));
         text_ += '\n';

@@ -24,13 +24,16 @@ _memtrace_bpf() {
         --domain)
             mapfile -t COMPREPLY < <(compgen -W "$(printf '%s ' {,+,-}{malloc,mmap,raw,mem,obj})" -- "$current")
             return ;;
+        --lines)
+            mapfile -t COMPREPLY < <(compgen -W "python native" -- "$current")
+            return ;;
         -i | --interval | -n | --rows | --duration | --snapshot-every | --snapshot-template | --frames | --live-blocks | --sites | --seconds) return ;;
     esac
     case $command in
-        stats | diff) words="--rows --domain --help" ;;
+        stats | diff) words="--rows --domain --lines --help" ;;
         probes) words="--pid --seconds --no-redirect --help" ;;
         doctor) words="--help" ;;
-        *) words="--pid --interval --rows --domain --duration --output --snapshot-every --snapshot-template --frames --live-blocks --sites
+        *) words="--pid --interval --rows --domain --lines --duration --output --snapshot-every --snapshot-template --frames --live-blocks --sites
                   --no-redirect --help --version stats diff probes doctor --" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

@@ -10,6 +10,7 @@
 
 using namespace memtrace::cli;
 using memtrace::DomainFilter;
+using memtrace::Lines;
 using memtrace::View;
 
 namespace {
@@ -137,6 +138,8 @@ RULE("every option of a trace arrives where it belongs") {
                                                 "x-$counter",
                                                 "--domain",
                                                 "-mmap",
+                                                "--lines",
+                                                "native",
                                                 "--frames",
                                                 "16",
                                                 "--live-blocks",
@@ -151,7 +154,7 @@ RULE("every option of a trace arrives where it belongs") {
     CHECK(trace.output == "a.pb.gz");
     CHECK(trace.snapshot_every_s == 2.5);
     CHECK(trace.snapshot_template == "x-$counter");
-    CHECK(trace.view == View{.filters = {{false, "mmap"}}});
+    CHECK(trace.view == View{.filters = {{false, "mmap"}}, .lines = Lines::native});
     CHECK(trace.frames == 16);
     CHECK(trace.live_blocks == std::uint64_t{1} << 32);
     CHECK(trace.sites == 64U);
@@ -253,6 +256,21 @@ RULE("an unknown domain is refused with the names of those there are") {
     CHECK(refused({"-p", "1", "--domain"}).find("--domain") != std::string::npos);
 }
 
+RULE("native blocks below Python code are shown by their Python line unless asked for otherwise") {
+    CHECK(parsed_as<StatsOptions>({"stats", "a"}).view.lines == Lines::python);
+    CHECK(parsed_as<StatsOptions>({"stats", "a", "--lines", "python"}).view.lines == Lines::python);
+    CHECK(parsed_as<StatsOptions>({"stats", "--lines", "native", "a"}).view.lines == Lines::native);
+    CHECK(parsed_as<DiffOptions>({"diff", "--lines=native", "a", "b"}).view.lines == Lines::native);
+    for (const char* word : {"", "c", "Native", "nativ", "0", "1"}) {
+        const std::string message = refused({"stats", "a", "--lines", word});
+        INFO(message);
+        CHECK(message.find("--lines") != std::string::npos);
+        CHECK(message.find("python") != std::string::npos);
+        CHECK(message.find("native") != std::string::npos);
+    }
+    (void)refused({"stats", "a", "--lines", "native", "--lines", "python"});
+}
+
 RULE("stats and diff with too few or too many files are refused") {
     for (const Words& words : {Words{"stats"}, {"stats", "a", "b"}, {"diff"}, {"diff", "a"}, {"diff", "a", "b", "c"}, {"stats", "a", "-n", "x"}})
         (void)refused(words);
@@ -285,7 +303,7 @@ RULE("help and version go to stdout and end well") {
     CHECK(parse({"--version"}).out.find(MEMTRACE_VERSION) != std::string::npos);
     const std::string help = parse({"--help"}).out;
     for (const char* word : {"--pid", "--interval", "--rows", "--duration", "--output", "--snapshot-every", "--snapshot-template", "--domain",
-                             "--frames", "--live-blocks", "--sites", "--no-redirect", "stats", "diff", "probes", "doctor", "-- COMMAND"})
+                             "--lines", "--frames", "--live-blocks", "--sites", "--no-redirect", "stats", "diff", "probes", "doctor", "-- COMMAND"})
         CHECK(help.find(word) != std::string::npos);
 }
 

@@ -326,6 +326,25 @@ RULE("changes under a filter are those of the blocks that it lets pass") {
     CHECK(lines_of(text).back() == "   1      3000 B      +2000 B            1      3000 B  /srv/a.py:7  f  obj");
 }
 
+RULE("native blocks below Python code are one row with the Python line's others, or rows of their callers, which the header says") {
+    const Utf8 locale;
+    const auto loaded = [](std::uint64_t bytes) {
+        Snapshot snapshot = snapshot_of({{"/srv/a.py", 7, "load", 1000}, {"/srv/a.py", 7, "load", bytes, 1, "malloc"}});
+        const FrameId caller = Interner(snapshot).frame({"/usr/lib/libssl.so.3", 0, "CRYPTO_zalloc+0x15", false});
+        snapshot.sites[1].frames.push_back(caller);
+        return snapshot;
+    };
+    const std::string by_python = render_top(loaded(6000), loaded(5000), {}, plain());
+    CHECK(by_python.find("shown:") == std::string::npos);
+    CHECK(lines_of(by_python).back() == "   1      7000 B      +1000 B            2      3500 B  /srv/a.py:7  load  malloc,obj");
+    const std::string by_native = render_top(loaded(6000), loaded(5000), {.view = {.lines = Lines::native}}, plain());
+    CHECK(line_with(by_native, "shown") == "shown: native lines");
+    CHECK(line_with(by_native, "   1 ") == "   1      6000 B      +1000 B            1      6000 B  usr/lib/libssl.so.3  CRYPTO_zalloc+0x15  malloc");
+    CHECK(lines_of(by_native).back() == "   2      1000 B         +0 B            1      1000 B  /srv/a.py:7  load  obj");
+    const View both{.filters = {{true, "raw"}, {false, "obj"}}, .lines = Lines::native};
+    CHECK(line_with(render_top(loaded(1), std::nullopt, {.view = both}, plain()), "shown") == "shown: only raw - without obj - native lines");
+}
+
 RULE("a filter that lets nothing pass gives a sentence that does not claim that nothing is live") {
     const Utf8 locale;
     const std::string text = render_top(snapshot_of(shop), std::nullopt, {.view = {.filters = {{true, "mmap"}}}}, plain());
