@@ -6,8 +6,6 @@
 namespace memtrace {
 namespace {
 
-constexpr std::uint32_t code_unit_bytes = 2;
-
 void append_utf8(std::string& text, std::uint32_t c) {
     if (c >= 0xdc80 && c <= 0xdcff) {
         text += static_cast<char>(c - 0xdc00);  // a byte that surrogateescape put aside
@@ -28,41 +26,6 @@ void append_utf8(std::string& text, std::uint32_t c) {
     }
 }
 
-// Bytes of a line table, read one by one; reading past the end marks it as ended.
-class Cursor {
-public:
-    explicit Cursor(std::span<const std::byte> bytes) : bytes_(bytes) {}
-    [[nodiscard]] bool at_end() const { return at_ >= bytes_.size(); }
-    [[nodiscard]] bool failed() const { return failed_; }
-    std::uint32_t byte() {
-        if (at_end()) {
-            failed_ = true;
-            return 0;
-        }
-        return static_cast<std::uint32_t>(bytes_[at_++]);
-    }
-    // Six bits a byte, least significant first, 0x40 = more follows.
-    std::uint32_t varint() {
-        std::uint32_t value = 0;
-        for (unsigned shift = 0; shift < 32; shift += 6) {
-            const std::uint32_t b = byte();
-            value |= (b & 0x3f) << shift;
-            if (!(b & 0x40)) break;
-        }
-        return value;
-    }
-    std::int32_t signed_varint() {
-        const std::uint32_t value = varint();
-        const auto magnitude = static_cast<std::int32_t>(value >> 1);
-        return value & 1 ? -magnitude : magnitude;
-    }
-
-private:
-    std::span<const std::byte> bytes_;
-    std::size_t at_ = 0;
-    bool failed_ = false;
-};
-
 }  // namespace
 
 std::string decode_name(const mt_name& name) {
@@ -80,43 +43,12 @@ std::string decode_name(const mt_name& name) {
     return text;
 }
 
-std::uint32_t line_at(std::span<const std::byte> linetable, std::uint32_t first_line, std::int32_t position) {
-    if (position < 0) return first_line;
-    enum { short_forms = 9, one_line_0 = 10, one_line_2 = 12, no_columns = 13, long_form = 14, no_location = 15 };
-    Cursor cursor(linetable);
-    auto line = static_cast<std::int64_t>(first_line);
-    std::uint64_t begin = 0;
-    while (!cursor.at_end()) {
-        const std::uint32_t head = cursor.byte();
-        const std::uint32_t code = head >> 3 & 15;
-        const std::uint64_t end = begin + ((head & 7) + 1) * code_unit_bytes;
-        if (code <= short_forms) {
-            cursor.byte();
-        } else if (code <= one_line_2) {
-            line += code - one_line_0;
-            cursor.byte();
-            cursor.byte();
-        } else if (code == no_columns) {
-            line += cursor.signed_varint();
-        } else if (code == long_form) {
-            line += cursor.signed_varint();
-            cursor.varint();
-            cursor.varint();
-            cursor.varint();
-        }
-        if (cursor.failed()) return 0;
-        if (static_cast<std::uint64_t>(position) < end)
-            return code == no_location || line < 0 || line > INT32_MAX ? 0 : static_cast<std::uint32_t>(line);
-        begin = end;
-    }
-    return 0;
-}
-
-void CodeObjects::add(const mt_code_event& event, std::vector<std::byte> linetable) {
+void CodeObjects::add(const mt_code_event& event, LineTableFormat format, std::vector<std::byte> linetable) {
     Code& code = codes_[{{event.slot, event.code}, event.generation}];
     code.file = decode_name(event.filename);
     code.function = decode_name(event.qualname);
     code.first_line = event.first_line;
+    code.format = format;
     code.linetable = std::move(linetable);
 }
 
@@ -128,7 +60,11 @@ bool CodeObjects::find(std::uint32_t slot, std::uint64_t code, std::uint32_t gen
     if (found->first.first != std::pair(slot, code)) return false;
     location.file = found->second.file;
     location.function = found->second.function;
-    location.line = line_at(found->second.linetable, found->second.first_line, position);
+    const CodePosition at = position_at(found->second.format, found->second.linetable, found->second.first_line, position);
+    location.line = at.line;
+    location.end_line = at.end_line;
+    location.column = at.column;
+    location.end_column = at.end_column;
     return true;
 }
 

@@ -103,7 +103,7 @@ void Collector::handle(std::span<const std::byte> record) {
 void Collector::handle_code(const mt_code_event& event) {
     const auto* copied = reinterpret_cast<const std::byte*>(event.linetable_data);
     if (event.linetable_length <= MT_LINETABLE_BYTES) {
-        codes_.add(event, {copied, copied + event.linetable_length});
+        codes_.add(event, LineTableFormat::locations, {copied, copied + event.linetable_length});
         return;
     }
     // Too long for the ring: read it from the target, and believe it if it still begins with what was copied.
@@ -111,7 +111,7 @@ void Collector::handle_code(const mt_code_event& event) {
     const std::uint64_t address = event.linetable + session_.plan().python.bytes_data;
     const bool same = session_.target().read(address, table) && std::memcmp(table.data(), copied, MT_LINETABLE_BYTES) == 0;
     if (!same) table.assign(copied, copied + MT_LINETABLE_BYTES);
-    codes_.add(event, std::move(table));
+    codes_.add(event, LineTableFormat::locations, std::move(table));
 }
 
 FrameId Collector::python_frame(std::uint32_t slot, std::uint64_t code, std::uint64_t position) {
