@@ -11,37 +11,26 @@
 #define MAX_INNER_CALLS 32
 
 struct arguments {
-    __u64 a, b, c;
+    __u64 a, b, c, ctx;
 };
-
-struct registers {
-    __u64 values[6];
-};
-
-static __always_inline __u64 pick(const struct registers *registers, __u32 index)
-{
-    switch (index) {
-    case 0: return registers->values[0];
-    case 1: return registers->values[1];
-    case 2: return registers->values[2];
-    case 3: return registers->values[3];
-    case 4: return registers->values[4];
-    default: return registers->values[5];
-    }
-}
 
 /* The shape's arguments, from where the planner found them to be at this probe. */
-static __always_inline struct arguments read_arguments(struct pt_regs *ctx, __u64 cookie)
+static __always_inline struct arguments read_arguments(struct pt_regs *ctx, struct thread *t, __u64 cookie)
 {
-    __u64 one = PT_REGS_PARM1(ctx), two = PT_REGS_PARM2(ctx), three = PT_REGS_PARM3(ctx), four = PT_REGS_PARM4(ctx);
-    __u64 five = PT_REGS_PARM5(ctx), six = ctx->r9;
-    struct registers registers;
+    struct arguments arguments;
 
-    /* verifier: refuses a context pointer that was computed, which is what selecting the register after the fact becomes. */
-    asm volatile("" : "+r"(one), "+r"(two), "+r"(three), "+r"(four), "+r"(five), "+r"(six));
-    registers = (struct registers){{one, two, three, four, five, six}};
-    return (struct arguments){pick(&registers, MT_COOKIE_REGISTER(cookie, 0)), pick(&registers, MT_COOKIE_REGISTER(cookie, 1)),
-                              pick(&registers, MT_COOKIE_REGISTER(cookie, 2))};
+    /* verifier: a context pointer may not be computed, but an index into memory of ours may. */
+    t->registers[0] = PT_REGS_PARM1(ctx);
+    t->registers[1] = PT_REGS_PARM2(ctx);
+    t->registers[2] = PT_REGS_PARM3(ctx);
+    t->registers[3] = PT_REGS_PARM4(ctx);
+    t->registers[4] = PT_REGS_PARM5(ctx);
+    t->registers[5] = ctx->r9;
+    arguments.a = t->registers[MT_COOKIE_REGISTER(cookie, 0)];
+    arguments.b = t->registers[MT_COOKIE_REGISTER(cookie, 1)];
+    arguments.c = t->registers[MT_COOKIE_REGISTER(cookie, 2)];
+    arguments.ctx = t->registers[MT_COOKIE_REGISTER(cookie, MT_COOKIE_CTX)];
+    return arguments;
 }
 
 /* count * size; the largest number when that overflows, as no allocator returns such a block. */
@@ -61,13 +50,36 @@ static __always_inline bool shape_is_mapping(__u32 shape)
     return shape == MT_SHAPE_MAP || shape == MT_SHAPE_REMAP || shape == MT_SHAPE_UNMAP;
 }
 
-static __always_inline struct thread *this_thread(void)
+static __always_inline struct thread *this_thread(const struct mt_process *process)
 {
     struct thread *t = bpf_task_storage_get(&mt_threads, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
-    if (!t)
+    if (!t) {
         count_loss(MT_LOST_THREAD_STATE);
+        return NULL;
+    }
+    if (t->slot != process->slot) { /* an exec since: its addresses mean nothing any more */
+        t->slot = process->slot;
+        t->released = 0;
+        __builtin_memset(t->python_threads, 0, sizeof(t->python_threads));
+        __builtin_memset(t->thread_local_at, 0, sizeof(t->thread_local_at));
+        __builtin_memset(t->calls, 0, sizeof(t->calls));
+    }
     return t;
+}
+
+/* Domains that share a function are told apart by the table's ctx, where it is still at hand. */
+static __always_inline __u32 domain_of_call(const struct mt_process *process, __u64 cookie, __u64 ctx)
+{
+    const struct mt_python *py = &process->pythons[MT_COOKIE_INTERPRETER(cookie)];
+
+    if (MT_COOKIE_REGISTER(cookie, MT_COOKIE_CTX) == MT_NO_REGISTER)
+        return MT_COOKIE_DOMAIN(cookie);
+    if (ctx == py->contexts[MT_DOMAIN_OBJ])
+        return MT_DOMAIN_OBJ;
+    if (ctx == py->contexts[MT_DOMAIN_MEM])
+        return MT_DOMAIN_MEM;
+    return ctx == py->contexts[MT_DOMAIN_RAW] ? MT_DOMAIN_RAW : MT_COOKIE_DOMAIN(cookie);
 }
 
 /* The process a probe belongs to, or NULL when nothing is to be counted. Counts the hit. */
@@ -93,10 +105,13 @@ static __always_inline __u64 whole_pages(__u64 bytes)
 
 /* Takes [address, address + size) out of the mapping that starts there; what is left of it stays, starting later.
  * *taken tells what was taken; false: no mapping starts there. */
-static __always_inline bool mapping_take(struct mt_process *process, __u64 address, __u64 size, struct mt_block *taken)
+/* verifier: a global function is checked once, not for each of the mappings that one munmap may take. */
+__noinline int mapping_take(struct mt_process *process, __u64 address, __u64 size, struct mt_block *taken)
 {
     struct mt_block rest, replaced = {};
 
+    if (!process || !taken)
+        return false;
     if (!live_take(live_key(process->slot, address), taken))
         return false;
     size = whole_pages(size);
@@ -155,19 +170,54 @@ static __always_inline bool mapping_is_inner(struct mt_process *process, struct 
     return true;
 }
 
+/* Whether the thread is inside a hooked heap call: realloc frees what it has replaced (the same stack pointer: by a tail call), malloc
+ * unmaps what it trims. */
+static __always_inline bool inside_heap_call(struct pt_regs *ctx, const struct thread *t)
+{
+    return t->calls[CALL_HEAP].stack_pointer >= PT_REGS_SP(ctx);
+}
+
+static __always_inline void release_block(struct pt_regs *ctx, struct mt_process *process, struct thread *t, __u32 domain,
+                                          __u64 address)
+{
+    struct mt_block block;
+
+    if (process->pythons_known) {
+        /* PyObject_Free and PyMem_Free hand large blocks on to PyMem_RawFree and that to free: one block, one free. Between the
+         * first two an address may well have been handed out again. */
+        if (t->released == address && domain <= MT_DOMAIN_RAW && domain < t->released_domain && PT_REGS_SP(ctx) <= t->released_at) {
+            if (domain == MT_DOMAIN_MALLOC)
+                t->released = 0; /* the end of the chain: what is freed at this address next is another block */
+            return;
+        }
+        t->released = address;
+        t->released_domain = domain;
+        t->released_at = PT_REGS_SP(ctx);
+        if (domain >= MT_DOMAIN_RAW)
+            python_memory_freed(process, t, address);
+    }
+    if (live_take(live_key(process->slot, address), &block))
+        block_freed(process, &block);
+    else if (!inside_heap_call(ctx, t))
+        count_loss(MT_UNTRACKED_FREES);
+}
+
 static __always_inline void call_enter(struct pt_regs *ctx, __u64 cookie)
 {
     __u32 shape = MT_COOKIE_SHAPE(cookie), probe = MT_COOKIE_PROBE(cookie);
     struct mt_process *process = hit(cookie);
     __u64 sp = PT_REGS_SP(ctx);
-    struct arguments args = read_arguments(ctx, cookie);
+    struct arguments args;
     struct thread *t;
     struct call *call;
 
     if (!process)
         return;
-    t = this_thread();
+    t = this_thread(process);
     if (!t)
+        return;
+    args = read_arguments(ctx, t, cookie);
+    if (shape == MT_SHAPE_FREE_OUTER && !args.a)
         return;
     call = &t->calls[shape_is_mapping(shape) ? CALL_MAPPING : CALL_HEAP];
     if (call->stack_pointer) {
@@ -180,6 +230,7 @@ static __always_inline void call_enter(struct pt_regs *ctx, __u64 cookie)
     call->stack_pointer = sp;
     call->probe = probe;
     call->shape = shape;
+    call->domain = domain_of_call(process, cookie, args.ctx);
     call->inner_returned = 0;
     call->inner_calls = 0;
     call->old_address = 0;
@@ -208,6 +259,9 @@ static __always_inline void call_enter(struct pt_regs *ctx, __u64 cookie)
             call->old_address = args.a;
         else
             call->old_unknown = args.a != 0;
+        break;
+    case MT_SHAPE_FREE_OUTER:
+        release_block(ctx, process, t, call->domain, args.a);
         break;
     case MT_SHAPE_REMAP:
         call->size_bytes = args.c;
@@ -263,7 +317,7 @@ static __always_inline void call_failed(struct mt_process *process, const struct
 
 static __always_inline void call_leave(struct pt_regs *ctx, __u64 cookie)
 {
-    __u32 index = MT_COOKIE_PROCESS(cookie), domain = MT_COOKIE_DOMAIN(cookie);
+    __u32 index = MT_COOKIE_PROCESS(cookie);
     struct mt_process *process = bpf_map_lookup_elem(&mt_processes, &index);
     struct thread *t = bpf_task_storage_get(&mt_threads, bpf_get_current_task_btf(), 0, 0);
     struct call *call;
@@ -280,7 +334,7 @@ static __always_inline void call_leave(struct pt_regs *ctx, __u64 cookie)
         return;
     }
     call->stack_pointer = 0;
-    if (process->ended)
+    if (process->ended || call->shape == MT_SHAPE_FREE_OUTER)
         return;
     block = call_result(call, PT_REGS_RC(ctx));
     if (!block) {
@@ -288,7 +342,7 @@ static __always_inline void call_leave(struct pt_regs *ctx, __u64 cookie)
         return;
     }
     old_released(process, call);
-    site = call->contained ? MT_SITE_CONTAINER : site_of_caller(ctx, process, t, domain);
+    site = call->contained ? MT_SITE_CONTAINER : site_of_caller(ctx, process, t, call->domain, MT_COOKIE_INTERPRETER(cookie));
     if (site == SITE_NONE && !call->contained) {
         count_loss(MT_LOST_SITE_FULL);
         return;
@@ -296,44 +350,9 @@ static __always_inline void call_leave(struct pt_regs *ctx, __u64 cookie)
     block_allocated(process, block, site, call->size_bytes);
 }
 
-/* Whether the thread is inside a hooked allocation: realloc frees what it has replaced (the same stack pointer: by a tail call),
- * malloc unmaps what it trims. */
-static __always_inline bool inside_heap_call(struct pt_regs *ctx)
-{
-    struct thread *t = bpf_task_storage_get(&mt_threads, bpf_get_current_task_btf(), 0, 0);
-
-    return t && t->calls[CALL_HEAP].stack_pointer >= PT_REGS_SP(ctx);
-}
-
-static __always_inline void release_block(struct pt_regs *ctx, struct mt_process *process, __u32 domain, __u64 address)
-{
-    struct mt_block block;
-
-    if (process->python.present) {
-        /* PyObject_Free hands large blocks on to PyMem_RawFree and that to free: one block, one free. */
-        struct thread *t = this_thread();
-
-        if (!t)
-            return;
-        if (t->released == address && domain < t->released_domain && PT_REGS_SP(ctx) <= t->released_at) {
-            if (domain == MT_DOMAIN_MALLOC)
-                t->released = 0; /* the end of the chain: what is freed at this address next is another block */
-            return;
-        }
-        t->released = address;
-        t->released_domain = domain;
-        t->released_at = PT_REGS_SP(ctx);
-        if (domain == MT_DOMAIN_OBJ)
-            code_maybe_freed(process, address);
-    }
-    if (live_take(live_key(process->slot, address), &block))
-        block_freed(process, &block);
-    else if (!inside_heap_call(ctx))
-        count_loss(MT_UNTRACKED_FREES);
-}
-
 /* munmap may take several mappings that lie one behind the other. */
-static __always_inline void release_mappings(struct pt_regs *ctx, struct mt_process *process, __u64 address, __u64 size)
+static __always_inline void release_mappings(struct pt_regs *ctx, struct mt_process *process, const struct thread *t, __u64 address,
+                                             __u64 size)
 {
     size = whole_pages(size);
     for (int i = 0; i < MAX_ADJACENT_MAPPINGS && size; i++) {
@@ -349,24 +368,33 @@ static __always_inline void release_mappings(struct pt_regs *ctx, struct mt_proc
         address += taken;
         size -= taken;
     }
-    if (!inside_heap_call(ctx))
+    if (!inside_heap_call(ctx, t))
         count_loss(MT_UNTRACKED_UNMAPS);
 }
 
 /* free and munmap: the block is gone before the allocator can hand it out again. */
 static __always_inline void call_release(struct pt_regs *ctx, __u64 cookie)
 {
-    __u32 shape = MT_COOKIE_SHAPE(cookie), domain = MT_COOKIE_DOMAIN(cookie);
     struct mt_process *process = hit(cookie);
-    struct arguments args = read_arguments(ctx, cookie);
+    struct arguments args;
+    struct thread *t;
 
-    if (!process || !args.a)
+    if (!process)
         return;
-    if (shape == MT_SHAPE_FREE) {
-        release_block(ctx, process, domain, args.a);
+    t = this_thread(process);
+    if (!t)
+        return;
+    args = read_arguments(ctx, t, cookie);
+    if (!args.a)
+        return;
+    if (MT_COOKIE_SHAPE(cookie) == MT_SHAPE_UNMAP) {
+        release_mappings(ctx, process, t, args.a, args.b);
         return;
     }
-    release_mappings(ctx, process, args.a, args.b);
+    /* Inside an allocator around another one: its own bookkeeping, or the block it was given, perhaps shifted. */
+    if (t->calls[CALL_HEAP].shape == MT_SHAPE_FREE_OUTER && inside_heap_call(ctx, t))
+        return;
+    release_block(ctx, process, t, domain_of_call(process, cookie, args.ctx), args.a);
 }
 
 #endif

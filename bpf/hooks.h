@@ -34,7 +34,17 @@
     WRAPPER("_ZnamSt11align_val_tRKSt9nothrow_t")                 \
     WRAPPER("strdup")                                             \
     WRAPPER("strndup")                                            \
-    WRAPPER("wcsdup")
+    WRAPPER("wcsdup")                                             \
+    /* CPython's, where the compiler did not make them a jump */  \
+    WRAPPER("PyMem_RawMalloc")                                    \
+    WRAPPER("PyMem_RawCalloc")                                    \
+    WRAPPER("PyMem_RawRealloc")                                   \
+    WRAPPER("PyMem_Malloc")                                       \
+    WRAPPER("PyMem_Calloc")                                       \
+    WRAPPER("PyMem_Realloc")                                      \
+    WRAPPER("PyObject_Malloc")                                    \
+    WRAPPER("PyObject_Calloc")                                    \
+    WRAPPER("PyObject_Realloc")
 
 /* The four functions of one CPython allocator table (PyMemAllocatorEx), in the table's order; the first argument is ctx. */
 #define MT_PYTHON_FUNCTIONS(FUNCTION)      \

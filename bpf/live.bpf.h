@@ -43,38 +43,67 @@ static __always_inline struct mt_bucket *live_bucket(__u64 key, __u32 choice)
 
 enum live_result { LIVE_ADDED, LIVE_REPLACED, LIVE_FULL };
 
+/* Adds a block to one bucket, or replaces the record of its address there. */
+/* verifier: global functions are checked once, not at every call (so their pointers are checked): these loops would count 24-fold. */
+__noinline int bucket_add(struct mt_bucket *bucket, __u64 key, const struct mt_block *block, struct mt_block *replaced)
+{
+    if (!bucket || !block || !replaced)
+        return LIVE_FULL;
+    for (__u32 i = 0; i < MT_BUCKET_SLOTS; i++) {
+        __u64 found = READ_ONCE(bucket->keys[i]);
+
+        if (found == key) {
+            *replaced = bucket->blocks[i];
+            bucket->blocks[i] = *block;
+            return LIVE_REPLACED;
+        }
+        if (found != MT_KEY_FREE)
+            continue;
+        if (__sync_val_compare_and_swap(&bucket->keys[i], MT_KEY_FREE, MT_KEY_BUSY) != MT_KEY_FREE)
+            continue;
+        bucket->blocks[i] = *block;
+        store_barrier();
+        WRITE_ONCE(bucket->keys[i], key);
+        return LIVE_ADDED;
+    }
+    return LIVE_FULL;
+}
+
 /* Adds a block. An old record of the same address goes to *replaced: its free was missed. */
-/* verifier: global functions are checked once, not at every call; hence their pointers are checked. */
 __noinline int live_add(__u64 key, const struct mt_block *block, struct mt_block *replaced)
 {
     if (!block || !replaced)
         return LIVE_FULL;
     for (__u32 choice = 0; choice < MT_BUCKET_CHOICES; choice++) {
         struct mt_bucket *bucket = live_bucket(key, choice);
+        int result;
 
         if (!bucket)
             return LIVE_FULL; /* the index is below live_buckets: never */
-        for (__u32 i = 0; i < MT_BUCKET_SLOTS; i++) {
-            __u64 found = READ_ONCE(bucket->keys[i]);
-
-            if (found == key) {
-                *replaced = bucket->blocks[i];
-                bucket->blocks[i] = *block;
-                return LIVE_REPLACED;
-            }
-            if (found != MT_KEY_FREE)
-                continue;
-            if (!(READ_ONCE(live_choices_used) & 1 << choice))
-                __sync_fetch_and_or(&live_choices_used, 1 << choice);
-            if (__sync_val_compare_and_swap(&bucket->keys[i], MT_KEY_FREE, MT_KEY_BUSY) != MT_KEY_FREE)
-                continue;
-            bucket->blocks[i] = *block;
-            store_barrier();
-            WRITE_ONCE(bucket->keys[i], key);
-            return LIVE_ADDED;
-        }
+        /* Before the key is there: who looks for it must look this far. */
+        if (!(READ_ONCE(live_choices_used) & 1 << choice))
+            __sync_fetch_and_or(&live_choices_used, 1 << choice);
+        result = bucket_add(bucket, key, block, replaced);
+        if (result != LIVE_FULL)
+            return result;
     }
     return LIVE_FULL;
+}
+
+/* Removes a block from one bucket and tells what it was; false: it is not there. */
+__noinline int bucket_take(struct mt_bucket *bucket, __u64 key, struct mt_block *block)
+{
+    if (!bucket || !block)
+        return false;
+    for (__u32 i = 0; i < MT_BUCKET_SLOTS; i++) {
+        if (READ_ONCE(bucket->keys[i]) != key)
+            continue;
+        *block = bucket->blocks[i];
+        /* Two threads freeing one block is the program's error; only one of them gets it. */
+        if (__sync_val_compare_and_swap(&bucket->keys[i], key, MT_KEY_FREE) == key)
+            return true;
+    }
+    return false;
 }
 
 /* Removes a block and tells what it was; false: no such block. */
@@ -90,14 +119,8 @@ __noinline int live_take(__u64 key, struct mt_block *block)
         bucket = live_bucket(key, choice);
         if (!bucket)
             return false;
-        for (__u32 i = 0; i < MT_BUCKET_SLOTS; i++) {
-            if (READ_ONCE(bucket->keys[i]) != key)
-                continue;
-            *block = bucket->blocks[i];
-            /* Two threads freeing one block is the program's error; only one of them gets it. */
-            if (__sync_val_compare_and_swap(&bucket->keys[i], key, MT_KEY_FREE) == key)
-                return true;
-        }
+        if (bucket_take(bucket, key, block))
+            return true;
     }
     return false;
 }

@@ -23,9 +23,9 @@ __u64 losses[MT_LOSS_COUNT];
 /* Bit k: some key was ever put into its k-th choice of bucket; a missing key need not be looked for beyond the highest. */
 __u32 live_choices_used;
 
-/* Code objects by hash of their address: bit 0 = one was seen here, the rest = generation, raised when one dies. */
+/* Code objects lately seen, by hash of their address: a cache of mt_codes that every Python frame goes through. */
 #define CODE_CELLS 65536
-__u32 code_cells[CODE_CELLS];
+struct mt_code_cell code_cells[CODE_CELLS];
 
 /* index -> bucket. Capacity from --live-blocks; full: MT_LOST_LIVE_FULL. */
 struct {
@@ -71,15 +71,27 @@ struct {
     __type(value, __u64);
 } mt_hits SEC(".maps");
 
-/* slot << 48 | code object -> generation at first sight << 1 | whether the reader was told. Capacity: as many as sites; full: the
- * code stays unresolved, and its death unnoticed. */
+/* slot << 48 | code object -> what is known of it until it is freed. Capacity: as many as sites; full: looked at anew in each stack. */
+struct code_known {
+    __u64 identity;
+    __s64 first_visible;
+};
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __uint(max_entries, 1);
     __type(key, __u64);
-    __type(value, __u32);
+    __type(value, struct code_known);
 } mt_codes SEC(".maps");
+
+/* identity -> 1, of code objects the reader was told of. Capacity: as many as sites; full: told again. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 1);
+    __type(key, __u64);
+    __type(value, __u8);
+} mt_told SEC(".maps");
 
 /* News for the reader. Capacity from the loader; full: MT_EVENTS_DROPPED, the numbers stay right, names are missing. */
 struct {
@@ -98,24 +110,33 @@ struct call {
     __u8 shape;
     __u8 contained;             /* a mapping made inside an allocator */
     __u8 old_unknown;           /* realloc, mremap: given a block we never saw */
-    __u8 inner_returned;       /* a tail-called function returned with our stack pointer: our return must come next */
+    __u8 domain;                /* that was called */
+    __u8 inner_returned;        /* a tail-called function returned with our stack pointer: our return must come next */
     __u32 inner_calls;          /* taken to happen inside this one, and so not counted */
 };
 
 enum { CALL_HEAP, CALL_MAPPING, CALL_COUNT }; /* mappings are made inside heap calls: both are in progress then */
 
+#define HASH_CHUNK 512
+
 /* A thread's own memory: uprobe programs can be preempted, so nothing per CPU may be held across helpers. */
 struct thread {
     struct call calls[CALL_COUNT];
+    __u64 registers[16];                     /* of the call just entered that carry arguments; index MT_NO_REGISTER holds nothing */
     __u64 released;                          /* block last freed in a Python process: a lower domain may get it next */
     __u64 released_at;                       /* stack pointer then */
     __u32 released_domain;
+    __u32 slot;                              /* of the process image that the following belongs to */
+    __u64 python_threads[MT_MAX_INTERPRETERS]; /* its PyThreadState, as last seen */
+    __u64 thread_local_at[MT_MAX_INTERPRETERS]; /* where the interpreter keeps that pointer for this thread; 0 = not looked up */
     __u32 python_frames;
     __u32 python_total;
     __u32 native_frames;
     __u32 native_total;
-    __u64 below;                             /* the Python frame below the newest one stored */
+    __u64 below;                             /* the Python frame below the oldest one stored */
+    struct code_known code;                  /* of the frame just read */
     __u8 frame[MT_FRAME_SPAN + 8];           /* part of a Python frame just read; slack for the last word */
+    __u64 chunk[HASH_CHUNK / 8];             /* part of a text being hashed */
     __u64 words[MT_STACK_WORDS(MT_MAX_FRAMES) + 1]; /* one more tells whether a native stack was deeper */
 };
 

@@ -30,6 +30,7 @@ enum mt_shape {
     MT_SHAPE_REALLOC,        /* (old, size) -> block */
     MT_SHAPE_REALLOC_ARRAY,  /* (old, count, size) -> block */
     MT_SHAPE_FREE,           /* (block) */
+    MT_SHAPE_FREE_OUTER,     /* (block), by an allocator around another one: what is freed until its return is its own business */
     MT_SHAPE_MAP,            /* (hint, size) -> mapping or MAP_FAILED */
     MT_SHAPE_REMAP,          /* (old, old size, size) -> mapping or MAP_FAILED */
     MT_SHAPE_UNMAP,          /* (mapping, size) */
@@ -61,6 +62,7 @@ enum mt_loss {
 #define MT_MAX_FRAMES 128 /* of one kind (Python, native) in one stack */
 #define MT_MAX_PROBES 256
 #define MT_MAX_PROCESSES 1
+#define MT_MAX_INTERPRETERS 4 /* CPythons in one process: an embedding host may load more than one */
 
 /* ---- live table: one record a live block --------------------------------------------------------------------------- */
 
@@ -89,8 +91,6 @@ struct mt_bucket {
 /* ---- site table: process slot + domain + stack --------------------------------------------------------------------- */
 
 #define MT_SITE_READY 1U        /* the stack record is complete */
-#define MT_SITE_SKIP 2U         /* Python frame not yet visible to the program: blocks belong to the frame below */
-#define MT_SITE_UNTOLD 4U       /* the news of a code object in it was dropped: its Python frames have no names */
 #define MT_SITE_PROBES 32       /* slots looked at before the table counts as full */
 
 struct mt_site {
@@ -104,15 +104,27 @@ struct mt_site {
     __u8 domain;
     __u8 python_frames;         /* stored; in the stack record before the native ones */
     __u32 native_frames;        /* stored */
-    __u32 python_total;         /* true depth, as far as walked */
+    __u32 python_total;         /* true depth when the site was new; MT_MAX_DEPTH more than stored stand for that many or more */
     __u32 native_total;         /* the same; one more than stored when truncated */
     __u32 reserved;             /* one site, one cache line */
 };
 
-/* The stack of site i is element i of the stack table: python_frames × {code address, position}, then native return
- * addresses. Its size follows from --frames; position = code generation << 32 | bytes from the first instruction. */
+/* The stack of site i is element i of the stack table: python_frames × {code identity, position}, then native return
+ * addresses. Its size follows from --frames. Position: signed bytes from the first instruction, in the low 32 bits. Identity: hash of
+ * all that names and lines follow from (mt_code_event), so that it outlives the code object; bit 0 = the reader was told of it. */
 #define MT_PYTHON_FRAME_WORDS 2
+#define MT_CODE_TOLD 1ULL
+#define MT_MAX_DEPTH 1024       /* Python frames counted: the interpreter's own default limit of recursion is 1000 */
 #define MT_STACK_WORDS(frames) ((frames) * (MT_PYTHON_FRAME_WORDS + 1))
+
+/* A code object lately seen. The reader does not look at these; they are here since all of a program's data is. */
+#define MT_CODE_BUSY (~0ULL)
+struct mt_code_cell {
+    __u64 key;                  /* slot << 48 | code object; 0 = none, MT_CODE_BUSY = being written */
+    __u64 identity;
+    __s32 first_visible;        /* bytes: frames before this instruction are still being set up */
+    __u32 contended;            /* other code objects hash here, too: the map has to be asked */
+};
 
 /* ---- processes ----------------------------------------------------------------------------------------------------- */
 
@@ -122,36 +134,48 @@ struct mt_usage {
 };
 
 /* Where to find the running Python frame; offsets are data, one set a CPython version (userspace/python/offsets.cpp). */
+#define MT_NO_OFFSET 0xffffffffU
+#define MT_NO_OWNER 256U        /* no value of a byte */
 struct mt_python {
-    __u64 current_thread;       /* address of the pointer to the PyThreadState that holds the GIL */
+    __u64 runtime;              /* address of _PyRuntime: which interpreter this is */
+    /* The PyThreadState that holds the GIL: until 3.11 one pointer for all threads, later one for each. */
+    __u64 current_thread;       /* address of that pointer; 0 = it is thread-local: */
+    __s64 thread_local_offset;  /* from the thread pointer, or in the module's block of thread-local memory */
+    __u32 thread_local_module;  /* which block: index into the thread's vector of them; 0 = static */
+    __u32 thread_local_stride;  /* bytes from one entry of that vector to the next */
     __u32 thread_id;            /* PyThreadState: pthread_self() of its thread */
-    __u32 thread_cframe;        /* PyThreadState: pointer to _PyCFrame */
-    __u32 cframe_frame;         /* _PyCFrame: newest frame */
+    __u32 thread_frame;         /* PyThreadState: pointer to the newest frame or, where there is one, to _PyCFrame */
+    __u32 cframe_frame;         /* _PyCFrame: newest frame; MT_NO_OFFSET = there is none in between */
     __u32 frame_base;           /* first byte of a frame that is read; the following four count from there */
     __u32 frame_code;
     __u32 frame_previous;
-    __u32 frame_instruction;    /* pointer to the last instruction run */
+    __u32 frame_instruction;    /* pointer to the instruction, or its index */
     __u32 frame_owner;          /* one byte */
     __u32 frame_span;           /* bytes read from a frame, at most MT_FRAME_SPAN */
-    __u32 owner_generator;      /* value of owner for generator frames */
+    __u32 instruction_bytes;    /* 0: frame_instruction is a pointer; else an int that counts so many bytes */
+    __u32 owner_generator;      /* value of owner for frames of generators; MT_NO_OWNER */
+    __u32 owner_internal;       /* from this value on: the interpreter's own frames, no Python function's; MT_NO_OWNER */
     __u32 code_first_instruction;
-    __u32 code_first_traceable; /* int, in instructions of 2 bytes */
+    __u32 code_first_traceable; /* int, in instructions of 2 bytes; MT_NO_OFFSET = every frame shows */
     __u32 code_first_line;
     __u32 code_filename;
-    __u32 code_qualname;
+    __u32 code_name;            /* qualified where the version has it */
     __u32 code_linetable;
     __u32 unicode_length;
     __u32 unicode_state;
+    __u32 unicode_kind_shift;   /* in the state: bytes a character (3 bits), compact, ASCII (1 each) */
     __u32 unicode_ascii;        /* text of a compact ASCII string */
-    __u32 unicode_compact;      /* text of any other compact string */
+    __u32 unicode_compact;      /* text of any other compact string; pointer to the text of one that is not compact */
     __u32 bytes_length;
     __u32 bytes_data;
-    __u32 present;              /* 0: no interpreter, or one we do not know */
+    __u32 linetable_format;     /* for the reader */
+    /* The ctx of each domain's table, where domains share functions: tells who asked. */
+    __u64 contexts[MT_DOMAIN_COUNT];
 };
-#define MT_FRAME_SPAN 64
+#define MT_FRAME_SPAN 128
 
 /* A place in a wrapper (hooks.h) that a hooked function returns to. */
-#define MT_MAX_WRAPPER_CALLS 32
+#define MT_MAX_WRAPPER_CALLS 48
 struct mt_wrapper_call {
     __u64 return_address;
     __u64 caller_at;            /* bytes from the stack pointer there up to where the wrapper's own return address stands */
@@ -159,27 +183,33 @@ struct mt_wrapper_call {
 #define MT_WRAPPER_DEPTH 3      /* wrappers that call wrappers: operator new[](nothrow) -> operator new(nothrow) -> operator new */
 
 struct mt_process {
+    __u32 index;                /* of this record */
     __u32 slot;                 /* in keys of the live table and in sites; a new one after exec */
+    __u32 reserved;
     __u32 ended;                /* the image is gone (exec): nothing is counted any more */
     struct mt_usage total;
     struct mt_usage domains[MT_DOMAIN_COUNT];
-    struct mt_python python;
+    __u64 pythons_known;
+    struct mt_python pythons[MT_MAX_INTERPRETERS];
     __u64 wrapper_calls_known;
     struct mt_wrapper_call wrapper_calls[MT_MAX_WRAPPER_CALLS];
 };
 
 /* ---- what a probe carries ------------------------------------------------------------------------------------------ */
 
-/* Attach cookie: probe index (16 bits), process index (16), domain (8), shape (8), and the argument registers (0 = rdi, rsi, rdx,
- * rcx, r8, r9) that hold the shape's first, second and third argument at the probe (4 each). */
-#define MT_COOKIE(probe, process, domain, shape, a, b, c)                                                             \
-    ((__u64)(probe) | (__u64)(process) << 16 | (__u64)(domain) << 32 | (__u64)(shape) << 40 | (__u64)(a) << 48 |       \
-     (__u64)(b) << 52 | (__u64)(c) << 56)
+/* Attach cookie: probe index (16 bits), process index (16), domain (4), interpreter (4), shape (8), and the argument registers (0 = rdi,
+ * rsi, rdx, rcx, r8, r9) that hold the shape's first, second and third argument at the probe, and CPython's ctx (4 each). */
+#define MT_COOKIE(probe, process, domain, interpreter, shape, a, b, c, ctx)                                           \
+    ((__u64)(probe) | (__u64)(process) << 16 | (__u64)(domain) << 32 | (__u64)(interpreter) << 36 |                   \
+     (__u64)(shape) << 40 | (__u64)(a) << 48 | (__u64)(b) << 52 | (__u64)(c) << 56 | (__u64)(ctx) << 60)
 #define MT_COOKIE_PROBE(c) ((__u32)(c) & 0xffff)
 #define MT_COOKIE_PROCESS(c) ((__u32)((c) >> 16) & 0xffff)
-#define MT_COOKIE_DOMAIN(c) ((__u32)((c) >> 32) & 0xff)
+#define MT_COOKIE_DOMAIN(c) ((__u32)((c) >> 32) & 0xf)
+#define MT_COOKIE_INTERPRETER(c) ((__u32)((c) >> 36) & (MT_MAX_INTERPRETERS - 1))
 #define MT_COOKIE_SHAPE(c) ((__u32)((c) >> 40) & 0xff)
 #define MT_COOKIE_REGISTER(c, argument) ((__u32)((c) >> (48 + 4 * (argument))) & 0xf)
+#define MT_COOKIE_CTX 3         /* as `argument` */
+#define MT_NO_REGISTER 0xfU
 
 /* ---- news through the ring ----------------------------------------------------------------------------------------- */
 
@@ -198,22 +228,26 @@ struct mt_exec_event {
 /* A code object at first sight, copied before it can die. A longer text is cut; lengths are the true ones. */
 #define MT_NAME_BYTES 512
 #define MT_LINETABLE_BYTES 4096
-struct mt_name {
-    __u32 state;                /* PyASCIIObject.state: kind in bits 2-4, ascii in bit 6 */
+struct mt_text {
+    __u64 address;
+    __u32 kind;                 /* bytes a character: 1, 2, 4; else unreadable */
     __u32 length;               /* in characters */
+};
+struct mt_name {
+    struct mt_text of;
     __u8 text[MT_NAME_BYTES];
 };
 struct mt_code_event {
     __u32 type;
-    __u32 generation;
-    __u64 code;
-    __u64 linetable;            /* address of the bytes object */
-    __u32 slot;
+    __u32 process;
+    __u64 identity;
+    __u32 interpreter;
     __u32 first_line;
+    __u64 linetable;            /* address of the bytes object's content */
     __u32 linetable_length;
     __u32 reserved;
     struct mt_name filename;
-    struct mt_name qualname;
+    struct mt_name name;
     __u8 linetable_data[MT_LINETABLE_BYTES];
 };
 

@@ -1,18 +1,11 @@
-/* The running Python frames of this thread: positions only (code object, instruction). Names are copied once a code object,
- * at first sight, and decoded in user space. Offsets are data (struct mt_python). */
+/* The running Python frames of this thread: positions only (which code, which instruction). Offsets are data (struct mt_python). */
 #ifndef MEMTRACE_PYTHON_BPF_H
 #define MEMTRACE_PYTHON_BPF_H
 
-#include "sites.bpf.h"
+#include "code.bpf.h"
 
-static __always_inline __u64 read_word(__u64 address)
-{
-    __u64 word = 0;
-
-    /* Failure leaves 0, which no live pointer is: callers treat both alike. */
-    bpf_probe_read_user(&word, sizeof(word), (const void *)address);
-    return word;
-}
+/* Each frame of a Python function may have two of the interpreter's own below it (a call from C, a class's __init__). */
+#define FRAMES_LOOKED_AT(shown) (3 * (shown) + 4)
 
 /* A field of the frame part in t->frame; offsets are the loader's, still bounded. */
 static __always_inline __u64 frame_word(const struct thread *t, __u32 offset)
@@ -30,150 +23,148 @@ static __always_inline bool read_frame(struct thread *t, const struct mt_python 
     return bpf_probe_read_user(t->frame, span, (const void *)(frame + py->frame_base)) == 0;
 }
 
-static __always_inline __u32 *code_cell(__u64 code)
+/* Where an interpreter that keeps its running thread states thread-local keeps this thread's; 0 = nowhere yet. */
+static __always_inline __u64 thread_local_address(const struct mt_python *py)
 {
-    return &code_cells[(code >> 4 ^ code >> 20) & (CODE_CELLS - 1)];
+    __u64 block;
+
+    if (!py->thread_local_module)
+        return thread_pointer() + py->thread_local_offset;
+    /* The C library's vector of blocks stands one word behind the thread pointer; an entry not yet in use is -1. */
+    block = read_word(read_word(thread_pointer() + 8) + (__u64)py->thread_local_module * py->thread_local_stride);
+    return block == 0 || block == ~0ULL ? 0 : block + py->thread_local_offset;
 }
 
-/* The newest frame of this thread, or 0: not a Python thread, not in Python, or (when it matters) without the GIL. */
-static __always_inline __u64 python_newest(const struct mt_python *py, bool holds_gil)
+/* This thread's PyThreadState, or 0. Without the GIL it is the one last seen: it does not change while its thread waits for the
+ * GIL, and is forgotten when it is freed. */
+static __always_inline __u64 python_thread(struct thread *t, const struct mt_python *py, __u32 interpreter, bool holds_gil)
 {
-    __u64 thread = read_word(py->current_thread);
-    __u64 cframe;
+    __u64 state, at;
 
-    if (!thread)
-        return 0;
-    /* Any thread may allocate natively while another one runs Python: its frames are not ours. */
-    if (!holds_gil && read_word(thread + py->thread_id) != thread_pointer())
-        return 0;
-    cframe = read_word(thread + py->thread_cframe);
-    return cframe ? read_word(cframe + py->cframe_frame) : 0;
-}
-
-/* Stores frames from `frame` down into t->words. */
-__noinline int python_walk(struct thread *t, const struct mt_python *py, __u64 frame)
-{
-    if (!t || !py)
-        return 0;
-    for (__u32 i = 0; i < frame_limit; i++) {
-        __u64 code, instruction;
-
-        if (!frame)
-            return 0;
-        if (!read_frame(t, py, frame)) {
-            count_loss(MT_PYTHON_UNREADABLE);
-            return 0;
-        }
-        code = frame_word(t, py->frame_code);
-        instruction = frame_word(t, py->frame_instruction);
-        frame = frame_word(t, py->frame_previous);
-        if (i == 0)
-            t->below = frame;
-        t->words[2 * i] = code;
-        t->words[2 * i + 1] = (__u64)READ_ONCE(*code_cell(code)) >> 1 << 32 |
-                              (__u32)(instruction - code - py->code_first_instruction);
-        t->python_frames = i + 1;
-        t->python_total = i + 1;
-    }
-    if (frame)
-        t->python_total++; /* deeper than asked for; how deep is not walked */
-    return 0;
-}
-
-/* Whether the newest frame stored has not begun to run for the program (it is still setting up its cells): tracemalloc and
- * tracebacks show its caller instead. */
-static __always_inline bool python_frame_hidden(const struct thread *t, const struct mt_python *py)
-{
-    __u32 first = 0;
-
-    if (t->frame[py->frame_owner & (MT_FRAME_SPAN - 1)] == py->owner_generator)
-        return false;
-    bpf_probe_read_user(&first, sizeof(first), (const void *)(t->words[0] + py->code_first_traceable));
-    return (__s32)(__u32)t->words[1] < (__s32)(first * 2);
-}
-
-static __always_inline void copy_name(struct mt_name *name, const struct mt_python *py, __u64 string)
-{
-    __u32 kind, bytes;
-
-    name->state = 0;
-    name->length = 0;
-    bpf_probe_read_user(&name->state, sizeof(name->state), (const void *)(string + py->unicode_state));
-    bpf_probe_read_user(&name->length, sizeof(name->length), (const void *)(string + py->unicode_length));
-    kind = name->state >> 2 & 7;
-    if (name->length > MT_NAME_BYTES)
-        bytes = MT_NAME_BYTES;
-    else
-        bytes = name->length * kind;
-    if (bytes > MT_NAME_BYTES)
-        bytes = MT_NAME_BYTES;
-    bpf_probe_read_user(name->text, bytes,
-                        (const void *)(string + (name->state & 1 << 6 ? py->unicode_ascii : py->unicode_compact)));
-}
-
-/* Tells the reader about a code object, once in its life; whether that was or had been done. */
-__noinline int code_seen(const struct mt_process *process, __u64 code)
-{
-    const struct mt_python *py;
-    __u64 key;
-    __u32 *cell = code_cell(code), *known;
-    __u32 seen;
-    struct mt_code_event *event;
-    __u32 length = 0;
-
-    if (!process)
-        return false;
-    py = &process->python;
-    key = live_key(process->slot, code);
-    known = bpf_map_lookup_elem(&mt_codes, &key);
-    if (known && *known & 1)
-        return true;
-    if (known) {
-        seen = *known;
+    if (py->current_thread) {
+        state = read_word(py->current_thread);
+        /* Any thread may allocate natively while another one runs Python: its frames are not ours. */
+        if (!holds_gil && state && read_word(state + py->thread_id) != thread_pointer())
+            state = 0;
     } else {
-        __sync_fetch_and_or(cell, 1);
-        seen = READ_ONCE(*cell) & ~1U;
-        if (bpf_map_update_elem(&mt_codes, &key, &seen, BPF_NOEXIST)) {
-            count_loss(MT_EVENTS_DROPPED);
-            return false;
-        }
+        at = t->thread_local_at[interpreter];
+        if (!at)
+            t->thread_local_at[interpreter] = at = thread_local_address(py);
+        state = at ? read_word(at) : 0;
     }
-    event = bpf_ringbuf_reserve(&mt_events, sizeof(*event), 0);
-    if (!event) {
-        count_loss(MT_EVENTS_DROPPED);
-        return false; /* tried again at its next new stack; its death is noticed all the same */
+    if (state) {
+        t->python_threads[interpreter] = state;
+        return state;
     }
-    event->type = MT_EVENT_CODE;
-    event->generation = seen >> 1;
-    event->code = code;
-    event->slot = process->slot;
-    event->reserved = 0;
-    event->first_line = read_word(code + py->code_first_line);
-    event->linetable = read_word(code + py->code_linetable);
-    copy_name(&event->filename, py, read_word(code + py->code_filename));
-    copy_name(&event->qualname, py, read_word(code + py->code_qualname));
-    bpf_probe_read_user(&length, sizeof(length), (const void *)(event->linetable + py->bytes_length));
-    event->linetable_length = length;
-    if (length > MT_LINETABLE_BYTES)
-        length = MT_LINETABLE_BYTES;
-    bpf_probe_read_user(event->linetable_data, length, (const void *)(event->linetable + py->bytes_data));
-    bpf_ringbuf_submit(event, 0);
-    seen |= 1;
-    bpf_map_update_elem(&mt_codes, &key, &seen, BPF_EXIST); /* fails if the code has died meanwhile: nothing to remember */
+    state = t->python_threads[interpreter];
+    return state && read_word(state + py->thread_id) == thread_pointer() ? state : 0;
+}
+
+/* The newest frame of this thread, or 0: not a Python thread, or not in Python. */
+static __always_inline __u64 python_newest(struct thread *t, const struct mt_python *py, __u32 interpreter, bool holds_gil)
+{
+    __u64 state = python_thread(t, py, interpreter, holds_gil);
+    __u64 newest = state ? read_word(state + py->thread_frame) : 0;
+
+    return newest && py->cframe_frame != MT_NO_OFFSET ? read_word(newest + py->cframe_frame) : newest;
+}
+
+/* A block of CPython's is freed: perhaps a code object, or this thread's PyThreadState. */
+static __always_inline void python_memory_freed(const struct mt_process *process, struct thread *t, __u64 address)
+{
+    code_maybe_freed(process, address);
+    for (int i = 0; i < MT_MAX_INTERPRETERS; i++) {
+        if (t->python_threads[i] == address)
+            t->python_threads[i] = 0;
+    }
+}
+
+/* Stores the frame t->below, if it is a Python function's that the program can see (not one still setting up its cells): tracebacks
+ * show no others. t->below becomes the one under it. False: it cannot be read. */
+/* verifier: a global function is checked once and not in every round of the walk. */
+__noinline int python_frame(struct thread *t, const struct mt_python *py, __u32 origin)
+{
+    __u64 code, instruction;
+    __u32 stored;
+    __s32 position;
+    __u8 owner;
+
+    if (!t || !py)
+        return false;
+    if (!read_frame(t, py, t->below)) {
+        count_loss(MT_PYTHON_UNREADABLE);
+        return false;
+    }
+    t->below = frame_word(t, py->frame_previous);
+    owner = t->frame[py->frame_owner & (MT_FRAME_SPAN - 1)];
+    if (owner >= py->owner_internal)
+        return true;
+    code = frame_word(t, py->frame_code) & ~3ULL; /* tagged from 3.14 on */
+    instruction = frame_word(t, py->frame_instruction);
+    position = py->instruction_bytes ? (__s32)instruction * (__s32)py->instruction_bytes
+                                     : (__s32)(instruction - code - py->code_first_instruction);
+    code_find(t, py, code, origin);
+    if (owner != py->owner_generator && position < (__s32)t->code.first_visible)
+        return true;
+    stored = t->python_frames;
+    if (stored >= MT_MAX_FRAMES)
+        return false; /* frame_limit is no larger: never */
+    t->words[2 * stored] = t->code.identity;
+    t->words[2 * stored + 1] = (__u32)position;
+    t->python_frames = stored + 1;
     return true;
 }
 
-/* A block of the obj domain is freed: if it was a code object, its address may soon be another one. */
-static __always_inline void code_maybe_freed(const struct mt_process *process, __u64 address)
+/* Stores this thread's frames in t->words, newest first; t->below is what is left of the chain. */
+__noinline int python_walk(struct thread *t, const struct mt_process *process, __u32 interpreter, __u32 holds_gil)
 {
-    __u32 *cell = code_cell(address);
-    __u64 key;
+    const struct mt_python *py;
 
-    if (!(READ_ONCE(*cell) & 1))
-        return;
-    key = live_key(process->slot, address);
-    if (bpf_map_delete_elem(&mt_codes, &key) == 0)
-        __sync_fetch_and_add(cell, 2);
+    if (!t || !process || interpreter >= MT_MAX_INTERPRETERS)
+        return 0;
+    py = &process->pythons[interpreter];
+    t->python_frames = 0;
+    t->below = python_newest(t, py, interpreter, holds_gil);
+    for (__u32 i = 0; i < FRAMES_LOOKED_AT(frame_limit); i++) {
+        if (!t->below || t->python_frames >= frame_limit || !python_frame(t, py, process->index | interpreter << 16))
+            break;
+    }
+    t->python_total = t->python_frames;
+    return 0;
+}
+
+#define DEPTH_STRIDE 32
+
+/* Goes up to DEPTH_STRIDE frames down from t->below; how many of them are visible. Those that are not are told by their owner alone. */
+__noinline int python_depth_stride(struct thread *t, const struct mt_python *py)
+{
+    __u32 more = 0;
+
+    if (!t || !py)
+        return 0;
+    for (__u32 i = 0; i < DEPTH_STRIDE; i++) {
+        if (!t->below)
+            break;
+        if (!read_frame(t, py, t->below)) {
+            t->below = 0;
+            break;
+        }
+        t->below = frame_word(t, py->frame_previous);
+        if (t->frame[py->frame_owner & (MT_FRAME_SPAN - 1)] < py->owner_internal)
+            more++;
+    }
+    return more;
+}
+
+/* How many more frames there are in t->below. */
+/* verifier: MT_MAX_DEPTH rounds of the walk itself would count as as many paths. */
+static __always_inline __u32 python_depth_below(struct thread *t, const struct mt_python *py)
+{
+    __u32 more = 0;
+
+    for (__u32 i = 0; i < MT_MAX_DEPTH / DEPTH_STRIDE && t->below; i++)
+        more += python_depth_stride(t, py);
+    return more;
 }
 
 #endif

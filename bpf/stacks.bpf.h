@@ -5,12 +5,13 @@
 #include "python.bpf.h"
 
 #define SITE_NONE 0xffffffffU
-/* Frames hidden one above the other: a hidden frame calls nothing but the allocator and finalizers run by it. */
-#define MAX_HIDDEN_FRAMES 4
 
 /* Where the wrapper that `address` lies in was called from, and *sp there; 0 when it is no wrapper's. */
-static __always_inline __u64 wrapper_caller(const struct mt_process *process, __u64 address, __u64 *sp)
+/* verifier: a global function is checked once, not for each wrapper below it. */
+__noinline __u64 wrapper_caller(const struct mt_process *process, __u64 address, __u64 *sp)
 {
+    if (!process || !sp)
+        return 0;
     for (__u32 i = 0; i < MT_MAX_WRAPPER_CALLS; i++) {
         const struct mt_wrapper_call *call = &process->wrapper_calls[i];
 
@@ -64,48 +65,35 @@ static __always_inline void native_walk(struct pt_regs *ctx, const struct mt_pro
 }
 
 /* Fills a slot of the site table that we own: its stack record, its news. */
-__noinline int site_publish(struct mt_process *process, struct thread *t, __u32 id, __u32 domain)
+__noinline int site_publish(const struct mt_process *process, struct thread *t, __u32 id, __u32 domain_interpreter)
 {
     struct mt_site *site = site_at(id);
     __u64 *stack = bpf_map_lookup_elem(&mt_stacks, &id);
     struct mt_site_event *event;
-    __u32 flags = MT_SITE_READY;
-    bool hidden;
+    __u32 interpreter = domain_interpreter >> 8 & (MT_MAX_INTERPRETERS - 1);
     __u32 words;
 
     if (!process || !t || !site || !stack)
         return 0; /* ids are below both capacities: never */
     words = t->python_frames * MT_PYTHON_FRAME_WORDS + t->native_frames;
-    hidden = t->python_frames && python_frame_hidden(t, &process->python);
     for (__u32 i = 0; i < MT_STACK_WORDS(frame_limit); i++) {
         if (i >= words)
             break;
         stack[i] = t->words[i];
     }
+    if (t->python_frames)
+        t->python_total += python_depth_below(t, &process->pythons[interpreter]);
     site->slot = process->slot;
-    site->domain = domain;
+    site->domain = domain_interpreter & 0xff;
     site->python_frames = t->python_frames;
     site->native_frames = t->native_frames;
     site->python_total = t->python_total;
     site->native_total = t->native_total;
     store_barrier();
-    if (hidden) {
-        WRITE_ONCE(site->flags, MT_SITE_READY | MT_SITE_SKIP);
-        /* Or its death goes unnoticed, and the next code object at its address is taken for it. */
-        code_seen(process, t->words[0]);
-        return 0;
-    }
+    WRITE_ONCE(site->flags, MT_SITE_READY);
     /* One frame is a line, not a stack cut short. */
     if (frame_limit > 1 && (t->python_total > t->python_frames || t->native_total > t->native_frames))
         count_loss(MT_TRUNCATED_STACKS);
-    /* Code objects first: the reader then knows them when it hears of the site. */
-    for (__u32 i = 0; i < frame_limit; i++) {
-        if (i >= t->python_frames)
-            break;
-        if (!code_seen(process, t->words[2 * i]))
-            flags |= MT_SITE_UNTOLD;
-    }
-    WRITE_ONCE(site->flags, flags);
     event = bpf_ringbuf_reserve(&mt_events, sizeof(*event), 0);
     if (!event) {
         count_loss(MT_EVENTS_DROPPED);
@@ -118,7 +106,7 @@ __noinline int site_publish(struct mt_process *process, struct thread *t, __u32 
 }
 
 /* The site of the stack in t->words, made if it is new; SITE_NONE when the table is full. */
-static __always_inline __u32 site_find(struct mt_process *process, struct thread *t, __u32 domain)
+static __always_inline __u32 site_find(const struct mt_process *process, struct thread *t, __u32 domain, __u32 interpreter)
 {
     __u64 key = site_key(t, process->slot, domain);
     __u32 id = SITE_NONE;
@@ -142,41 +130,35 @@ static __always_inline __u32 site_find(struct mt_process *process, struct thread
         }
     }
     if (made)
-        site_publish(process, t, id, domain);
+        site_publish(process, t, id, domain | interpreter << 8);
     return id;
 }
 
-/* The site of the thread's stack at the return of a hooked function of `domain`. */
-static __always_inline __u32 site_of_caller(struct pt_regs *ctx, struct mt_process *process, struct thread *t,
-                                            __u32 domain)
+/* The site of the thread's stack at the return of a hooked function of `domain`; `interpreter`: whose, if it is CPython's. */
+static __always_inline __u32 site_of_caller(struct pt_regs *ctx, const struct mt_process *process, struct thread *t, __u32 domain,
+                                            __u32 interpreter)
 {
     bool native = domain == MT_DOMAIN_MALLOC || domain == MT_DOMAIN_MMAP;
-    bool holds_gil = domain == MT_DOMAIN_OBJ || domain == MT_DOMAIN_MEM;
-    __u64 frame = 0;
 
-    if (process->python.present)
-        frame = python_newest(&process->python, holds_gil);
-    for (int i = 0; i < MAX_HIDDEN_FRAMES; i++) {
-        __u32 id;
-        struct mt_site *site;
-
-        t->native_frames = 0;
-        t->native_total = 0;
-        t->python_frames = 0;
-        t->python_total = 0;
-        if (frame)
-            python_walk(t, &process->python, frame);
-        if (native || t->python_frames == 0)
-            native_walk(ctx, process, t);
-        id = site_find(process, t, domain);
-        if (id == SITE_NONE)
-            return SITE_NONE;
-        site = site_at(id);
-        if (!site || !(READ_ONCE(site->flags) & MT_SITE_SKIP))
-            return id;
-        frame = t->below;
+    t->native_frames = 0;
+    t->native_total = 0;
+    t->python_frames = 0;
+    t->python_total = 0;
+    t->below = 0;
+    if (!native) {
+        python_walk(t, process, interpreter, domain != MT_DOMAIN_RAW);
+    } else {
+        for (interpreter = 0; interpreter < MT_MAX_INTERPRETERS; interpreter++) {
+            if (interpreter >= process->pythons_known)
+                break;
+            python_walk(t, process, interpreter, false);
+            if (t->python_frames)
+                break;
+        }
     }
-    return SITE_NONE;
+    if (native || t->python_frames == 0)
+        native_walk(ctx, process, t);
+    return site_find(process, t, domain, interpreter);
 }
 
 #endif

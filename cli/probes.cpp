@@ -3,7 +3,11 @@
 
 #include <poll.h>
 
+#include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <cstdio>
+#include <map>
 
 #include "commands.hpp"
 #include "format/text.hpp"
@@ -22,22 +26,67 @@ void print_plan(const Plan& plan, const std::vector<std::uint64_t>& hits) {
                    probe.site.emulated ? "emulated" : "single-stepped", probe.site.cost_ns, hits.empty() ? "-" : std::to_string(hits[i]),
                    printable(probe.file), probe.offset);
     }
-    if (!plan.redirects.empty())
-        fmt::print("\nredirected pointers of CPython's allocator tables (put back at the end):\n{:<15} {:>18} {:>18} {:>18}\n", "TABLE", "POINTER AT",
-                   "ORIGINAL", "WHILE TRACING");
-    for (const PlannedRedirect& redirect : plan.redirects)
-        fmt::print("{:<15} {:#18x} {:#18x} {:#18x}\n", redirect.name, redirect.slot, redirect.original, redirect.target);
+    for (const PlannedPython& python : plan.pythons) {
+        fmt::print("\nallocator tables of CPython {} in {} (what is redirected is put back at the end):\n{:<12} {:>16} {:>16} {:>16}  {}\n",
+                   python.version, printable(python.file), "ENTRY", "AT", "FUNCTION", "WHILE TRACING", "HOW ITS CALLS ARE SEEN");
+        for (const PlannedEntry& entry : python.entries)
+            fmt::print("{:<12} {:#16x} {:#16x} {:#16x}  {}\n", entry.name, entry.slot, entry.meaning, entry.during, entry.how);
+    }
     for (const std::string& note : plan.notes) fmt::print("note: {}\n", printable(note));
 }
 
-Result<std::vector<std::uint64_t>> count_hits(Session& session, const Signals& signals, double seconds) {
+using Clock = std::chrono::steady_clock;
+
+// Until the time is up, the process has ended or a signal asks us to. (Stopping its threads to change pointers raises SIGCHLD.)
+void wait_while_counting(const Session& session, Signals& signals, double seconds) {
+    const Clock::time_point end = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+    pollfd ends[] = {{session.target().pidfd(), POLLIN, 0}, {signals.fd(), POLLIN, 0}};
+    for (Clock::time_point now = Clock::now(); now < end; now = Clock::now()) {
+        poll(ends, std::size(ends), static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(end - now).count()));
+        if (ends[0].revents) return;
+        while (const std::optional<int> signal = signals.next())
+            if (*signal != SIGCHLD) return;
+    }
+}
+
+Result<std::vector<std::uint64_t>> count_hits(Session& session, Signals& signals, double seconds) {
     if (Result<void> done = session.update(Loading::complete); !done) return std::move(done).error();
     session.start();
-    pollfd ends[] = {{session.target().pidfd(), POLLIN, 0}, {signals.fd(), POLLIN, 0}};
-    poll(ends, std::size(ends), static_cast<int>(seconds * 1000));
+    wait_while_counting(session, signals, seconds);
     std::vector<std::uint64_t> hits = session.kernel().hits(session.plan().probes.size());
     if (Result<void> done = session.stop(); !done) return std::move(done).error();
     return hits;
+}
+
+// How often each hook was hit.
+std::map<std::string, std::uint64_t> by_hook(const Plan& plan, const std::vector<std::uint64_t>& hits) {
+    std::map<std::string, std::uint64_t> sums;
+    for (std::size_t i = 0; i < plan.probes.size(); ++i) sums[plan.probes[i].hook] += hits[i];
+    return sums;
+}
+
+// Redirecting makes calls visible that are inlined otherwise. How many those are depends on the program: both ways are counted, one
+// after the other, each for half of the time. As the program runs at different speeds meanwhile, the counts are set in relation to those
+// of the functions that are seen either way.
+constexpr std::uint64_t enough_hits = 1000;
+void print_shares(const Plan& plan, const std::map<std::string, std::uint64_t>& without, const std::map<std::string, std::uint64_t>& with) {
+    double work_without = 0, work_with = 0;
+    const auto count = [](const std::map<std::string, std::uint64_t>& hits, const std::string& hook) {
+        const auto found = hits.find(hook);
+        return found == hits.end() ? 0.0 : static_cast<double>(found->second);
+    };
+    for (const PlannedProbe& probe : plan.probes) {
+        if (!probe.redirect.empty()) continue;
+        work_without += count(without, probe.hook);
+        work_with += count(with, probe.hook);
+    }
+    if (work_without < enough_hits || work_with < enough_hits) return;
+    for (const PlannedProbe& probe : plan.probes) {
+        const double all = count(with, probe.hook) * work_without / work_with;
+        if (probe.redirect.empty() || all < enough_hits) continue;
+        fmt::print("without redirecting {}, about {:.1f} % of its calls would be seen\n", probe.hook,
+                   std::min(100.0, 100 * count(without, probe.hook) / all));
+    }
 }
 
 }  // namespace
@@ -52,18 +101,30 @@ Result<int> probes(const ProbesOptions& options) {
     if (!target) return std::move(target).error();
     if (options.seconds == 0) {
         std::vector<Module> modules;
-        Result<Plan> plan = make_plan(*target, modules, calibration->costs, options.redirect, Loading::complete);
+        Result<Plan> plan = make_plan(*target, modules, calibration->costs, {options.redirect}, Loading::complete);
         if (!plan) return std::move(plan).error();
         print_plan(*plan, {});
         return 0;
     }
+    std::map<std::string, std::uint64_t> without;
+    if (options.redirect) {
+        Result<Session> session = Session::open(*std::move(target), *calibration, {.redirect = false});
+        if (!session) return std::move(session).error();
+        Result<std::vector<std::uint64_t>> hits = count_hits(*session, *signals, options.seconds / 2);
+        if (!hits) return std::move(hits).error();
+        without = by_hook(session->plan(), *hits);
+        target = Error{"not open"};  // one tracer at a time
+    }
+    if (options.redirect) target = Target::open(options.pid);
+    if (!target) return std::move(target).error();
+    const double seconds = options.redirect ? options.seconds / 2 : options.seconds;
     Result<Session> session = Session::open(*std::move(target), *calibration, {.redirect = options.redirect});
     if (!session) return std::move(session).error();
-    Result<std::vector<std::uint64_t>> hits = count_hits(*session, *signals, options.seconds);
+    Result<std::vector<std::uint64_t>> hits = count_hits(*session, *signals, seconds);
     if (!hits) return std::move(hits).error();
     print_plan(session->plan(), *hits);
-    fmt::print("\nattached by {}, counted for {:g} s\n", session->method() == AttachMethod::uprobe_multi ? "uprobe_multi" : "perf events",
-               options.seconds);
+    if (options.redirect) print_shares(session->plan(), without, by_hook(session->plan(), *hits));
+    fmt::print("\nattached by {}, counted for {:g} s\n", session->method() == AttachMethod::uprobe_multi ? "uprobe_multi" : "perf events", seconds);
     return 0;
 }
 

@@ -134,6 +134,7 @@ Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod metho
     bpf_map__set_max_entries(object.maps.mt_stacks, capacities.sites);
     bpf_map__set_value_size(object.maps.mt_stacks, MT_STACK_WORDS(capacities.frames) * sizeof(std::uint64_t));
     bpf_map__set_max_entries(object.maps.mt_codes, capacities.sites);
+    bpf_map__set_max_entries(object.maps.mt_told, capacities.sites);
     bpf_map__set_max_entries(object.maps.mt_events, capacities.ring_bytes);
     bpf_map__set_map_flags(object.maps.mt_stacks, BPF_F_MMAPABLE);
     prepare(object.progs.mt_enter, method);

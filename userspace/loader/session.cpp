@@ -5,7 +5,6 @@
 
 #include "process/info.hpp"
 #include "process/stopped_threads.hpp"
-#include "python/plan.hpp"
 
 namespace memtrace {
 namespace {
@@ -25,12 +24,13 @@ bool same_place(const PlannedProbe& a, const PlannedProbe& b) { return a.file ==
 
 AttachPoint point_of(const PlannedProbe& probe, std::size_t index) {
     const auto at = [&](unsigned argument) { return probe.site.registers[std::min<std::size_t>(probe.first_argument + argument, 5)]; };
-    return {probe.attach_path, probe.offset, MT_COOKIE(index, 0, probe.domain, probe.shape, at(0), at(1), at(2))};
+    const unsigned ctx = probe.domain_by_ctx ? probe.site.registers[0] : MT_NO_REGISTER;
+    return {probe.attach_path, probe.offset, MT_COOKIE(index, 0, probe.domain, probe.interpreter, probe.shape, at(0), at(1), at(2), ctx)};
 }
 
 }  // namespace
 
-Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const ProbeCosts& costs, bool redirect, Loading loading) {
+Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const ProbeCosts& costs, const PythonOptions& python, Loading loading) {
     Plan plan;
     std::vector<std::string> skipped;
     if (Result<void> done = refresh_modules(target.pid(), modules, skipped); !done) return std::move(done).error();
@@ -39,7 +39,7 @@ Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const
         return std::move(done).error().in("pid " + std::to_string(target.pid()));
     }
     plan_wrappers(modules, plan);
-    if (Result<void> done = plan_python(target, modules, costs, {redirect}, plan); !done) return std::move(done).error();
+    plan_python(target, modules, costs, python, plan);
     return plan;
 }
 
@@ -70,8 +70,11 @@ Session::~Session() {
 }
 
 Result<void> Session::update(Loading loading) {
-    Result<Plan> fresh = make_plan(*target_, modules_, calibration_.costs, options_.redirect, loading);
+    PythonOptions python{options_.redirect};
+    for (const PlannedRedirect& redirect : written_) python.ours.push_back(redirect.slot);
+    Result<Plan> fresh = make_plan(*target_, modules_, calibration_.costs, python, loading);
     if (!fresh) return std::move(fresh).error();
+    take_pythons(*fresh);
     const std::size_t first_new = plan_.probes.size();
     for (PlannedProbe& probe : fresh->probes) {
         const bool known = std::any_of(plan_.probes.begin(), plan_.probes.end(), [&](const PlannedProbe& p) { return same_place(p, probe); });
@@ -79,8 +82,6 @@ Result<void> Session::update(Loading loading) {
     }
     plan_.notes = std::move(fresh->notes);
     plan_.redirects = std::move(fresh->redirects);
-    plan_.python = fresh->python;
-    kernel_.process().python = plan_.python;
     plan_.wrapper_calls = std::move(fresh->wrapper_calls);
     kernel_.process().wrapper_calls_known = 0;
     std::copy(plan_.wrapper_calls.begin(), plan_.wrapper_calls.end(), kernel_.process().wrapper_calls);
@@ -88,6 +89,25 @@ Result<void> Session::update(Loading loading) {
     if (Result<void> done = attach_new(first_new); !done) return done;
     if (Result<void> same = target_->check_image(modules_.front().mappings.front().start); !same) return same;
     return loading == Loading::complete ? write_redirects(plan_.redirects) : Result<void>();
+}
+
+// Probes that are attached know their interpreter by its index: one that is known keeps it, in the plan and in the kernel.
+void Session::take_pythons(Plan& fresh) {
+    std::vector<unsigned> index;
+    for (PlannedPython& python : fresh.pythons) {
+        const auto known = std::find_if(plan_.pythons.begin(), plan_.pythons.end(),
+                                        [&](const PlannedPython& other) { return other.python.runtime == python.python.runtime; });
+        index.push_back(static_cast<unsigned>(known - plan_.pythons.begin()));
+        if (known != plan_.pythons.end())
+            *known = std::move(python);
+        else if (plan_.pythons.size() < MT_MAX_INTERPRETERS)
+            plan_.pythons.push_back(std::move(python));
+    }
+    for (PlannedProbe& probe : fresh.probes)
+        if (probe.interpreter < index.size()) probe.interpreter = std::min(index[probe.interpreter], MT_MAX_INTERPRETERS - 1U);
+    mt_process& process = kernel_.process();
+    for (std::size_t i = 0; i < plan_.pythons.size(); ++i) process.pythons[i] = plan_.pythons[i].python;
+    process.pythons_known = plan_.pythons.size();
 }
 
 // Releases first, then returns, then entries: a block that is counted is never freed unseen, a call never entered without its return.
@@ -164,7 +184,8 @@ Result<void> Session::image_replaced() {
     plan_.redirects.clear();
     modules_.clear();
     mt_process& process = kernel_.process();
-    process.python = {};
+    process.pythons_known = 0;
+    plan_.pythons.clear();
     process.total.bytes = 0;
     for (mt_usage& usage : process.domains) usage.bytes = 0;
     ++process.slot;

@@ -11,6 +11,7 @@
 #include "loader/kernel_side.hpp"
 #include "probes/plan.hpp"
 #include "process/target.hpp"
+#include "python/plan.hpp"
 #include "util/result.hpp"
 
 namespace memtrace {
@@ -26,7 +27,7 @@ enum class Loading : bool { complete, in_progress };
 
 /// What would be done to a process, without doing it.
 /// `loading`: the dynamic loader is still at work, so that an allocator may not be there yet.
-Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const ProbeCosts& costs, bool redirect, Loading loading);
+Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const ProbeCosts& costs, const PythonOptions& python, Loading loading);
 
 /// Move-only. Destroying it undoes everything in reverse: redirected pointers first, then probes, then maps.
 class Session {
@@ -65,6 +66,7 @@ public:
 
 private:
     Session(Target target, Calibration calibration, const SessionOptions& options, KernelSide kernel);
+    void take_pythons(Plan& fresh);
     Result<void> attach_new(std::size_t first_new);
     Result<void> write_redirects(const std::vector<PlannedRedirect>& redirects);
     Result<void> restore_redirects();

@@ -161,11 +161,30 @@ std::optional<std::uint64_t> fixed_operand(const Decoded& decoded, std::uint64_t
     for (std::size_t i = 0; i < decoded.instruction.operand_count_visible; ++i) {
         const ZydisDecodedOperand& operand = decoded.operands[i];
         if (operand.type != ZYDIS_OPERAND_TYPE_MEMORY || operand.mem.index != ZYDIS_REGISTER_NONE) continue;
+        if (operand.mem.segment == ZYDIS_REGISTER_FS || operand.mem.segment == ZYDIS_REGISTER_GS) continue;
         if (operand.mem.base == ZYDIS_REGISTER_NONE && operand.mem.disp.has_displacement) return static_cast<std::uint64_t>(operand.mem.disp.value);
         if (operand.mem.base != ZYDIS_REGISTER_RIP) continue;
         return address + decoded.instruction.length + static_cast<std::uint64_t>(operand.mem.disp.value);
     }
     return std::nullopt;
+}
+
+std::optional<MemoryOperand> memory_operand(const Decoded& decoded) {
+    for (std::size_t i = 0; i < decoded.instruction.operand_count_visible; ++i) {
+        const ZydisDecodedOperand& operand = decoded.operands[i];
+        if (operand.type != ZYDIS_OPERAND_TYPE_MEMORY || operand.mem.index != ZYDIS_REGISTER_NONE) continue;
+        if (operand.mem.segment == ZYDIS_REGISTER_GS || operand.mem.base == ZYDIS_REGISTER_RIP) continue;
+        MemoryOperand memory{general_register(operand.mem.base), operand.mem.disp.value, operand.mem.segment == ZYDIS_REGISTER_FS};
+        if (memory.base || memory.thread_local_) return memory;
+    }
+    return std::nullopt;
+}
+
+std::optional<std::uint64_t> immediate_of(const Decoded& decoded) {
+    if (decoded.instruction.operand_count_visible == 0) return std::nullopt;
+    const ZydisDecodedOperand& last = decoded.operands[decoded.instruction.operand_count_visible - 1U];
+    if (last.type != ZYDIS_OPERAND_TYPE_IMMEDIATE || last.imm.is_relative) return std::nullopt;
+    return last.imm.value.u;
 }
 
 std::optional<std::int64_t> stack_change_of(const Decoded& decoded, RegisterSet written) {
@@ -243,6 +262,8 @@ std::optional<Instruction> decode(std::span<const std::byte> bytes, std::uint64_
         result.target = address + bytes.size() + static_cast<std::uint64_t>(first.imm.value.s);
     }
     result.operand_address = fixed_operand(decoded, address);
+    result.immediate = immediate_of(decoded);
+    result.memory = memory_operand(decoded);
     result.registers_written = written_by(decoded);
     result.stack_change = stack_change_of(decoded, result.registers_written);
     result.zero_test = zero_test_of(decoded);

@@ -37,12 +37,22 @@ inline constexpr RegisterNumber stack_pointer = 4;
 /// The integer arguments 0 … 5 of the System V ABI.
 inline constexpr RegisterNumber argument_registers[] = {7, 6, 2, 1, 8, 9};
 
+/// [base + displacement], where base may be missing and is the thread pointer's segment if `thread_local_` says so.
+struct MemoryOperand {
+    std::optional<RegisterNumber> base = {};
+    std::int64_t displacement = 0;
+    bool thread_local_ = false;  ///< In the fs segment: counted from the thread pointer.
+    bool operator==(const MemoryOperand&) const = default;
+};
+
 struct Instruction {
     std::size_t length = 0;  ///< Bytes, 1 to 15.
     InstructionKind kind = InstructionKind::other;
     ControlFlow flow = ControlFlow::next;
     std::optional<std::uint64_t> target = {};                            ///< Of a direct branch, jump or call.
     std::optional<std::uint64_t> operand_address = {};                   ///< Of a memory operand that is rip-relative or absolute.
+    std::optional<std::uint64_t> immediate = {};                         ///< Of its last operand, unless that is a branch's.
+    std::optional<MemoryOperand> memory = {};                            ///< Any other memory operand without an index.
     RegisterSet registers_written = 0;                                   ///< Bit per register, partial and implicit writes included.
     std::optional<std::int64_t> stack_change = 0;                        ///< What is added to rsp; nothing when it cannot be told.
     std::optional<RegisterNumber> zero_test = {};                        ///< `test r,r` or `cmp r,0` of a whole register: ZF tells whether it is 0.

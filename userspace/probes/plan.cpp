@@ -23,7 +23,8 @@ constexpr LibcHook libc_hooks[] = {
 unsigned arguments_of(mt_shape shape) {
     switch (shape) {
         case MT_SHAPE_ALLOC:
-        case MT_SHAPE_FREE: return 0b001;
+        case MT_SHAPE_FREE:
+        case MT_SHAPE_FREE_OUTER: return 0b001;
         case MT_SHAPE_ALLOC_ALIGNED:
         case MT_SHAPE_MAP: return 0b010;
         case MT_SHAPE_ALLOC_ARRAY:
@@ -74,7 +75,7 @@ ProbeRequest request_for(const Module& module, std::uint64_t entry, mt_shape sha
     request.end = bounds ? bounds->second : 0;
     request.arguments = static_cast<std::uint8_t>(arguments_of(shape) << first_argument);
     request.needs_return = needs_return(shape);
-    if (shape == MT_SHAPE_FREE) request.null_argument = first_argument;
+    if (shape == MT_SHAPE_FREE || shape == MT_SHAPE_FREE_OUTER) request.null_argument = first_argument;
     return request;
 }
 

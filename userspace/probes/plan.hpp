@@ -14,10 +14,12 @@
 namespace memtrace {
 
 struct PlannedProbe {
-    std::string hook;  ///< "malloc", "obj.malloc".
+    std::string hook;  ///< "malloc", "obj.malloc", "mem/obj.free" where domains share a function.
     mt_domain domain = MT_DOMAIN_MALLOC;
     mt_shape shape = MT_SHAPE_ALLOC;
     unsigned first_argument = 0;  ///< 1 where a ctx argument comes first.
+    unsigned interpreter = 0;     ///< Index into Plan::pythons of whose allocator it is.
+    bool domain_by_ctx = false;   ///< The ctx argument tells which domain was asked.
     std::string file;             ///< As the target sees it.
     std::string attach_path;
     std::uint64_t offset = 0;  ///< Of the instruction in the file.
@@ -26,20 +28,38 @@ struct PlannedProbe {
     std::string redirect;  ///< How the table's pointer was turned to this probe; empty when it was not.
 };
 
-/// One pointer of the target that will hold `target` instead of `original`: an address with the same meaning.
+/// One pointer of the target that will hold `target` instead of `original`: an address with the same meaning, or a ctx that the
+/// functions ignore.
 struct PlannedRedirect {
-    std::string name;         ///< "obj.malloc".
+    std::string name;         ///< "obj.malloc", "mem.ctx".
     std::uint64_t slot = 0;   ///< Address of the pointer.
     std::uint64_t found = 0;  ///< What it held when this was planned: the original, or what an earlier tracer left there.
     std::uint64_t original = 0;
     std::uint64_t target = 0;
 };
 
+/// One word of an allocator table, and how its calls come to be seen.
+struct PlannedEntry {
+    std::string name;           ///< "obj.malloc", "mem.ctx".
+    std::uint64_t slot = 0;     ///< Its address.
+    std::uint64_t meaning = 0;  ///< The function it stands for (or the ctx).
+    std::uint64_t during = 0;   ///< What it holds while we trace.
+    std::string how;            ///< "jmp elsewhere", "no inlined copies: nothing to redirect".
+};
+
+/// A CPython of the process.
+struct PlannedPython {
+    std::string version;  ///< "3.11.2".
+    std::string file;
+    mt_python python{};
+    std::vector<PlannedEntry> entries;
+};
+
 struct Plan {
     std::vector<PlannedProbe> probes;  ///< Releases first: attached in this order, nothing counted is ever freed unseen.
     std::vector<PlannedRedirect> redirects;
     std::vector<mt_wrapper_call> wrapper_calls;  ///< Addresses in the target.
-    mt_python python{};                          ///< .present = 0 without an interpreter we know.
+    std::vector<PlannedPython> pythons;          ///< At most MT_MAX_INTERPRETERS.
     std::vector<std::string> notes;              ///< What will not be seen, and what was found unusual.
 };
 

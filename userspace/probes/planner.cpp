@@ -54,7 +54,7 @@ public:
         for (std::size_t i = 0; i < holders_.size(); ++i) {
             const auto holder = register_of(i);
             if (!holder && (request_.arguments >> i & 1) != 0) step.usable = false;
-            step.registers[i] = static_cast<std::uint8_t>(holder.value_or(i));
+            step.registers[i] = holder ? static_cast<std::uint8_t>(*holder) : ProbeSite::lost;
         }
         return step;
     }

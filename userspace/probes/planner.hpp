@@ -1,5 +1,5 @@
 // Decides where in a function a probe stands: the first instruction that the kernel emulates instead of single-stepping,
-// on the straight line every call takes, with arguments (and return address) still in place. Design: section 4 of docs/design.
+// on the straight line every call takes, with arguments (and return address) still in place. Why: docs/decisions/0001-one-trap-per-call.md.
 #pragma once
 
 #include <array>
@@ -22,7 +22,7 @@ struct ProbeCosts {
     [[nodiscard]] bool emulated(InstructionKind kind) const;
     /// For choosing: the cost, but the same for all emulated kinds that noise alone tells apart.
     [[nodiscard]] double rank_ns(InstructionKind kind) const;
-    /// Values of shared/measured for a machine that was not calibrated (tests).
+    /// Those of a virtual machine that was measured, for tests.
     static ProbeCosts typical();
 };
 
@@ -42,7 +42,8 @@ struct ProbeSite {
     std::string instruction;  ///< Disassembly, "push rbp".
     bool emulated = false;
     double cost_ns = 0;                                       ///< Entry, plus the return probe when the request needs it.
-    std::array<std::uint8_t, 6> registers{0, 1, 2, 3, 4, 5};  ///< Argument i is in the register that argument registers[i] came in.
+    std::array<std::uint8_t, 6> registers{0, 1, 2, 3, 4, 5};  ///< Argument i is in the register that argument registers[i] came in; `lost`: in none.
+    static constexpr std::uint8_t lost = 15;
     bool operator==(const ProbeSite&) const = default;
 };
 

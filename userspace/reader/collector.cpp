@@ -11,6 +11,8 @@ namespace {
 
 // A longer table is no function people write; generated ones beyond this show their first line only.
 constexpr std::size_t longest_linetable = 1U << 20;
+// File names are at most 4095 bytes long; what code objects are made with by hand may be longer.
+constexpr std::size_t longest_name = 16384;
 
 std::string kernel_release() {
     utsname names{};
@@ -101,24 +103,48 @@ void Collector::handle(std::span<const std::byte> record) {
 }
 
 void Collector::handle_code(const mt_code_event& event) {
-    const auto* copied = reinterpret_cast<const std::byte*>(event.linetable_data);
-    if (event.linetable_length <= MT_LINETABLE_BYTES) {
-        codes_.add(event, LineTableFormat::locations, {copied, copied + event.linetable_length});
-        return;
-    }
-    // Too long for the ring: read it from the target, and believe it if it still begins with what was copied.
-    std::vector<std::byte> table(std::min<std::size_t>(event.linetable_length, longest_linetable));
-    const std::uint64_t address = event.linetable + session_.plan().python.bytes_data;
-    const bool same = session_.target().read(address, table) && std::memcmp(table.data(), copied, MT_LINETABLE_BYTES) == 0;
-    if (!same) table.assign(copied, copied + MT_LINETABLE_BYTES);
-    codes_.add(event, LineTableFormat::locations, std::move(table));
+    const std::vector<PlannedPython>& pythons = session_.plan().pythons;
+    if (event.interpreter >= pythons.size()) return;
+    CodeObjects::Code code;
+    code.file = full_text(event.filename);
+    code.function = full_text(event.name);
+    code.first_line = event.first_line;
+    code.format = static_cast<LineTableFormat>(pythons[event.interpreter].python.linetable_format);
+    code.linetable = full_table(event);
+    codes_.add(event.identity, std::move(code));
 }
 
-FrameId Collector::python_frame(std::uint32_t slot, std::uint64_t code, std::uint64_t position) {
-    PythonLocation location;
-    if (codes_.find(slot, code, static_cast<std::uint32_t>(position >> 32), static_cast<std::int32_t>(position), location))
-        return interner_.frame({location.file, location.line, location.function, true});
-    return unknown_frame();
+namespace {
+
+// What was too long for the ring is read from the target, and believed if it still begins with what was copied.
+std::vector<std::byte> read_rest(const Target& target, std::uint64_t address, std::size_t size, std::span<const std::byte> copied) {
+    if (size <= copied.size()) return {copied.begin(), copied.end()};
+    std::vector<std::byte> whole(size);
+    const bool same = target.read(address, whole) && std::memcmp(whole.data(), copied.data(), copied.size()) == 0;
+    if (!same) whole.assign(copied.begin(), copied.end());
+    return whole;
+}
+
+}  // namespace
+
+std::string Collector::full_text(const mt_name& name) const {
+    const std::size_t size = std::min<std::size_t>(std::size_t{name.of.length} * std::min<std::uint32_t>(name.of.kind, 4), longest_name);
+    const std::span<const std::byte> copied = std::as_bytes(std::span(name.text)).first(std::min<std::size_t>(size, MT_NAME_BYTES));
+    const std::vector<std::byte> text = read_rest(session_.target(), name.of.address, size, copied);
+    return decode_text(name.of.kind, text, text.size() < std::size_t{name.of.length} * name.of.kind);
+}
+
+std::vector<std::byte> Collector::full_table(const mt_code_event& event) const {
+    const std::size_t size = std::min<std::size_t>(event.linetable_length, longest_linetable);
+    const std::span<const std::byte> copied = std::as_bytes(std::span(event.linetable_data)).first(std::min<std::size_t>(size, MT_LINETABLE_BYTES));
+    return read_rest(session_.target(), event.linetable, size, copied);
+}
+
+FrameId Collector::python_frame(std::uint64_t identity, std::uint64_t position) {
+    const std::optional<PythonLocation> location = codes_.find(identity, static_cast<std::int32_t>(position));
+    if (!location) return unknown_frame();
+    const CodePosition& at = location->position;
+    return interner_.frame({location->file, at.line, location->function, true, at.end_line, at.column, at.end_column});
 }
 
 FrameId Collector::unknown_frame() {
@@ -146,12 +172,8 @@ std::span<const std::uint64_t> Collector::native_words(std::uint32_t id) const {
 void Collector::name_site(std::uint32_t id) {
     NamedSite& named = sites_[id];
     if (named.named) return;
-    const mt_site& site = session_.kernel().sites()[id];
-    // Of code that was never told of, the address may have served other code before, whose name would be wrong.
-    const bool told = !(__atomic_load_n(&site.flags, __ATOMIC_ACQUIRE) & MT_SITE_UNTOLD);
     const std::span<const std::uint64_t> python = python_words(id);
-    for (std::size_t i = 0; i < python.size(); i += MT_PYTHON_FRAME_WORDS)
-        named.frames.push_back(told ? python_frame(site.slot, python[i], python[i + 1]) : unknown_frame());
+    for (std::size_t i = 0; i < python.size(); i += MT_PYTHON_FRAME_WORDS) named.frames.push_back(python_frame(python[i] & ~MT_CODE_TOLD, python[i + 1]));
     for (const std::uint64_t address : native_words(id)) named.frames.push_back(native_frame(address));
     if (named.frames.empty()) named.frames.push_back(interner_.frame({"<unknown>", 0, "", true}));
     named.named = true;
@@ -193,7 +215,7 @@ Snapshot Collector::snapshot() {
         const mt_site& site = sites[id];
         if (site.key == 0) continue;
         const std::uint32_t flags = __atomic_load_n(&site.flags, __ATOMIC_ACQUIRE);
-        if (!(flags & MT_SITE_READY) || flags & MT_SITE_SKIP) continue;
+        if (!(flags & MT_SITE_READY)) continue;
         if (!sites_[id].named) name_site(id);  // its news was dropped
         Site out;
         out.domain = interner_.string(domain_name(site.domain));

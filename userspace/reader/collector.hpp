@@ -39,7 +39,9 @@ private:
     void name_site(std::uint32_t id);
     [[nodiscard]] std::span<const std::uint64_t> python_words(std::uint32_t id) const;
     [[nodiscard]] std::span<const std::uint64_t> native_words(std::uint32_t id) const;
-    FrameId python_frame(std::uint32_t slot, std::uint64_t code, std::uint64_t position);
+    FrameId python_frame(std::uint64_t identity, std::uint64_t position);
+    [[nodiscard]] std::string full_text(const mt_name& name) const;
+    [[nodiscard]] std::vector<std::byte> full_table(const mt_code_event& event) const;
     FrameId unknown_frame();
     FrameId native_frame(std::uint64_t address);
     void look_at_process();

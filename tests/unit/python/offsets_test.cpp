@@ -1,153 +1,38 @@
-// Our table of CPython's structures against the headers of the versions it stands for: a C program prints what the compiler says.
+// Which CPythons we know the layout of, and which debug offsets we refuse: they come from the target.
 #include "python/offsets.hpp"
 
-#include <cstdlib>
-#include <filesystem>
-#include <map>
-#include <sstream>
+#include <algorithm>
 
+#include "debug_offsets.hpp"
 #include "support/catch.hpp"
-#include "support/files.hpp"
-#include "support/process.hpp"
 
 using namespace memtrace;
 using namespace memtrace::test;
-namespace fs = std::filesystem;
 
 namespace {
 
-// Names as in struct mt_python; frames are counted from frame_base.
-constexpr const char* printer_3_11 = R"(
-#define Py_BUILD_CORE 1
-#include <Python.h>
-#include <internal/pycore_code.h>
-#include <internal/pycore_frame.h>
-#include <internal/pycore_runtime.h>
-#include <stddef.h>
-#define SHOW(name, value) printf("%s %zu\n", name, (size_t)(value))
-#define FRAME(member) (offsetof(_PyInterpreterFrame, member))
-int main(void)
-{
-    SHOW("version", PY_VERSION_HEX);
-    SHOW("runtime_current_thread", offsetof(_PyRuntimeState, gilstate.tstate_current));
-    SHOW("thread_id", offsetof(PyThreadState, thread_id));
-    SHOW("thread_cframe", offsetof(PyThreadState, cframe));
-    SHOW("cframe_frame", offsetof(_PyCFrame, current_frame));
-    SHOW("frame_code", FRAME(f_code));
-    SHOW("frame_previous", FRAME(previous));
-    SHOW("frame_instruction", FRAME(prev_instr));
-    SHOW("frame_owner", FRAME(owner));
-    SHOW("owner_bytes", sizeof ((_PyInterpreterFrame *)0)->owner);
-    SHOW("owner_generator", FRAME_OWNED_BY_GENERATOR);
-    SHOW("instruction_bytes", sizeof(_Py_CODEUNIT));
-    SHOW("code_first_instruction", offsetof(PyCodeObject, co_code_adaptive));
-    SHOW("code_first_traceable", offsetof(PyCodeObject, _co_firsttraceable));
-    SHOW("traceable_bytes", sizeof ((PyCodeObject *)0)->_co_firsttraceable);
-    SHOW("code_first_line", offsetof(PyCodeObject, co_firstlineno));
-    SHOW("line_bytes", sizeof ((PyCodeObject *)0)->co_firstlineno);
-    SHOW("code_filename", offsetof(PyCodeObject, co_filename));
-    SHOW("code_qualname", offsetof(PyCodeObject, co_qualname));
-    SHOW("code_linetable", offsetof(PyCodeObject, co_linetable));
-    SHOW("unicode_length", offsetof(PyASCIIObject, length));
-    SHOW("unicode_state", offsetof(PyASCIIObject, state));
-    SHOW("unicode_ascii", sizeof(PyASCIIObject));
-    SHOW("unicode_compact", sizeof(PyCompactUnicodeObject));
-    SHOW("bytes_length", offsetof(PyVarObject, ob_size));
-    SHOW("bytes_data", offsetof(PyBytesObject, ob_sval));
-    PyASCIIObject text;
-    memset(&text, 0, sizeof text);
-    text.state.kind = PyUnicode_2BYTE_KIND;
-    SHOW("state_kind_2", *(unsigned *)&text.state);
-    text.state.kind = 0;
-    text.state.ascii = 1;
-    SHOW("state_ascii", *(unsigned *)&text.state);
-}
-)";
-
-std::map<std::string, std::uint64_t> compiled_offsets(const std::string& include) {
-    if (!fs::exists(include + "/internal/pycore_frame.h")) skip("no internal headers in " + include + " (python3.11-dev)");
-    const TemporaryFolder folder;
-    write_text(folder.file("printer.c"), printer_3_11);
-    Child compiler = run({"gcc", "-w", "-I", include, "-I", include + "/internal", "-o", folder.file("printer"), folder.file("printer.c")});
-    if (compiler.wait() == Ending{false, 127}) skip("there is no gcc");
-    INFO(compiler.transcript());
-    REQUIRE(compiler.wait() == Ending{false, 0});
-    Child printer = run({folder.file("printer")});
-    REQUIRE(printer.wait() == Ending{false, 0});
-    std::map<std::string, std::uint64_t> offsets;
-    std::istringstream text(printer.output());
-    std::string name;
-    for (std::uint64_t value = 0; text >> name >> value;) offsets[name] = value;
-    return offsets;
+PythonOffsets known(unsigned minor) {
+    const Result<PythonOffsets> read = offsets_for({3, minor, 0}, DebugOffsets(std::clamp(minor, 13U, 15U)).bytes());
+    REQUIRE(read);
+    return *read;
 }
 
-void check_offsets(const std::string& include) {
-    std::map<std::string, std::uint64_t> compiled = compiled_offsets(include);
-    const PythonVersion version = PythonVersion::from_hex(compiled["version"]);
-    INFO(include << ", CPython " << version.text());
-    const std::optional<PythonOffsets> ours = offsets_for(version);
-    REQUIRE(ours);
-    const mt_python& python = ours->python;
-    const std::map<std::string, std::uint64_t> table = {
-        {"version", compiled["version"]},
-        {"runtime_current_thread", ours->runtime_current_thread},
-        {"thread_id", python.thread_id},
-        {"thread_cframe", python.thread_cframe},
-        {"cframe_frame", python.cframe_frame},
-        {"frame_code", python.frame_base + python.frame_code},
-        {"frame_previous", python.frame_base + python.frame_previous},
-        {"frame_instruction", python.frame_base + python.frame_instruction},
-        {"frame_owner", python.frame_base + python.frame_owner},
-        {"owner_bytes", 1},  // python_frame_hidden() reads one byte
-        {"owner_generator", python.owner_generator},
-        {"instruction_bytes", 2},  // code_first_traceable counts such units
-        {"code_first_instruction", python.code_first_instruction},
-        {"code_first_traceable", python.code_first_traceable},
-        {"traceable_bytes", 4},
-        {"code_first_line", python.code_first_line},
-        {"line_bytes", 4},
-        {"code_filename", python.code_filename},
-        {"code_qualname", python.code_qualname},
-        {"code_linetable", python.code_linetable},
-        {"unicode_length", python.unicode_length},
-        {"unicode_state", python.unicode_state},
-        {"unicode_ascii", python.unicode_ascii},
-        {"unicode_compact", python.unicode_compact},
-        {"bytes_length", python.bytes_length},
-        {"bytes_data", python.bytes_data},
-        {"state_kind_2", 2 << 2},  // struct mt_name: kind in bits 2-4, ascii in bit 6
-        {"state_ascii", 1 << 6},
-    };
-    for (const auto& [name, value] : compiled) {
-        INFO(name);
-        REQUIRE(table.contains(name));
-        CHECK(table.at(name) == value);
-    }
-    CHECK(table.size() == compiled.size());
-    // All that is read of a frame at once lies in the span, which the kernel side has room for.
-    for (const std::uint32_t word : {python.frame_code, python.frame_previous, python.frame_instruction}) CHECK(word + 8 <= python.frame_span);
-    CHECK(python.frame_owner < python.frame_span);
-    CHECK(python.frame_span <= MT_FRAME_SPAN);
-    CHECK(python.present == 1);
-    CHECK(python.current_thread == 0);
+// What offsets_for() has against these debug offsets; empty when it takes them.
+std::string refusal(const DebugOffsets& offsets) {
+    const Result<PythonOffsets> read = offsets_for(offsets.version(), offsets.bytes());
+    if (read) return "";
+    CHECK(!read.error().hint.empty());
+    return read.error().what;
 }
+
+std::string refusal(unsigned minor, const std::string& field, std::uint64_t value) { return refusal(DebugOffsets(minor).set(field, value)); }
+
+bool mentions(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+
+constexpr std::uint64_t four_gib = std::uint64_t{1} << 32;
+constexpr std::uint64_t highest = ~std::uint64_t{0};
 
 }  // namespace
-
-RULE("offsets for CPython 3.11 are those of the distribution's headers") { check_offsets("/usr/include/python3.11"); }
-
-RULE("offsets for CPython 3.11 are those of every 3.11 that pyenv has built") {
-    const char* home = std::getenv("HOME");
-    const fs::path versions = fs::path(home != nullptr ? home : "/root") / ".pyenv/versions";
-    std::error_code unreadable;
-    unsigned checked = 0;
-    for (const auto& version : fs::directory_iterator(versions, unreadable)) {
-        if (!version.path().filename().string().starts_with("3.11.")) continue;
-        check_offsets(version.path() / "include/python3.11");
-        ++checked;
-    }
-    if (checked == 0) skip("no CPython 3.11 in " + versions.string());
-}
 
 RULE("a version is taken apart from PY_VERSION_HEX and spelled with dots") {
     CHECK(PythonVersion::from_hex(0x030b02f0) == PythonVersion{3, 11, 2});
@@ -155,9 +40,163 @@ RULE("a version is taken apart from PY_VERSION_HEX and spelled with dots") {
     CHECK(PythonVersion::from_hex(0x030ec0a1).text() == "3.14.192");
 }
 
-RULE("versions without a row have no offsets") {
-    for (const auto& [major, minor] : {std::pair{2U, 11U}, {3U, 7U}, {3U, 10U}, {3U, 99U}, {4U, 11U}, {0U, 0U}})
-        CHECK_FALSE(offsets_for({major, minor, 0}));
-    CHECK(offsets_for({3, 11, 0}));
-    CHECK(offsets_for({3, 11, 255}));
+RULE("CPython 3.8 to 3.12 are known in every micro release, without a look into the process") {
+    for (const unsigned minor : {8U, 9U, 10U, 11U, 12U})
+        for (const unsigned micro : {0U, 255U}) CHECK(offsets_for({3, minor, micro}, {}));
+}
+
+RULE("CPython 3.13 to 3.15 are known by the debug offsets of any micro release") {
+    for (const unsigned minor : {13U, 14U, 15U}) {
+        const DebugOffsets offsets(minor);
+        for (const unsigned micro : {0U, 255U}) CHECK(offsets_for({3, minor, micro}, offsets.bytes()));
+    }
+}
+
+RULE("other versions are not known") {
+    const DebugOffsets offsets(15);
+    for (const auto& [major, minor] : {std::pair{2U, 7U}, {2U, 11U}, {3U, 7U}, {3U, 16U}, {3U, 99U}, {4U, 11U}, {4U, 14U}, {0U, 0U}}) {
+        const Result<PythonOffsets> read = offsets_for({major, minor, 0}, offsets.bytes());
+        REQUIRE_FALSE(read);
+        CHECK(read.error().what == "CPython " + PythonVersion{major, minor, 0}.text() + " is not known");
+        CHECK(read.error().hint == "CPython 3.8 to 3.15 are");
+    }
+}
+
+RULE("the form of the line table follows the version") {
+    const auto lines = [](unsigned minor) { return known(minor).lines; };
+    for (const unsigned minor : {8U, 9U}) CHECK(lines(minor) == LineTableFormat::lnotab);
+    CHECK(lines(10) == LineTableFormat::line_deltas);
+    for (const unsigned minor : {11U, 12U, 13U, 14U, 15U}) CHECK(lines(minor) == LineTableFormat::locations);
+}
+
+RULE("what depends on the process is left for others to fill") {
+    for (unsigned minor = 8; minor <= 15; ++minor) {
+        const mt_python python = known(minor).python;
+        CHECK(python.runtime == 0);
+        CHECK(python.current_thread == 0);
+        CHECK(python.thread_local_offset == 0);
+        CHECK(python.thread_local_module == 0);
+        CHECK(python.thread_local_stride == 0);
+        CHECK(std::ranges::all_of(python.contexts, [](auto context) { return context == 0; }));
+    }
+}
+
+RULE("debug offsets are refused without their cookie, and when they cannot be read") {
+    for (const unsigned minor : {13U, 14U, 15U}) {
+        const std::string no_offsets = "CPython " + DebugOffsets(minor).version().text() +
+                                       ": _PyRuntime does not begin with the interpreter's debug offsets";
+        CHECK(refusal(DebugOffsets(minor).set_cookie("xdebugpz")) == no_offsets);
+        CHECK(refusal(DebugOffsets(minor).set_cookie(std::string(8, '\0'))) == no_offsets);
+        const DebugOffsets offsets(minor);
+        for (const std::size_t size : {std::size_t{0}, std::size_t{8}, python_runtime_bytes - 1}) {
+            const Result<PythonOffsets> read = offsets_for(offsets.version(), offsets.bytes().first(size));
+            REQUIRE_FALSE(read);
+            CHECK(read.error().what == "CPython " + offsets.version().text() + ": the beginning of _PyRuntime is not readable");
+        }
+    }
+}
+
+RULE("debug offsets of another version are refused, those of another micro release are not") {
+    const PythonVersion asked{3, 14, 2};
+    const auto refused = [&](std::uint64_t hex) { return !offsets_for(asked, DebugOffsets(14).set("version", hex).bytes()); };
+    CHECK_FALSE(refused(0x030e00f0));
+    CHECK_FALSE(refused(0x030effb3));  // a beta
+    for (const std::uint64_t hex : {0x030d02f0ULL, 0x030f02f0ULL, 0x040e02f0ULL, 0x020e02f0ULL, 0ULL, ~0ULL, 0x1030e02f0ULL}) CHECK(refused(hex));
+}
+
+RULE("alpha releases are refused: 3.14's fourth to seventh lay strings out differently from its release") {
+    CHECK(refusal(14, "version", 0x030e00a7) == "CPython 3.14.0: an alpha release, whose structures were not settled");
+    CHECK(refusal(14, "version", 0x030e00b1).empty());
+    CHECK(refusal(14, "version", 0x030e00c1).empty());
+}
+
+RULE("a free-threaded build is refused by its name") {
+    for (const unsigned minor : {13U, 14U, 15U})
+        for (const std::uint64_t flag : {1ULL, ~0ULL})
+            CHECK(refusal(minor, "free_threaded", flag) ==
+                  "CPython " + DebugOffsets(minor).version().text() +
+                      " is a free-threaded build: its objects and its running code are laid out differently");
+}
+
+RULE("an offset outside its structure, in an object's header, or not on its natural boundary is refused") {
+    for (const unsigned minor : {13U, 14U, 15U}) {
+        const DebugOffsets untouched(minor);
+        REQUIRE(refusal(untouched).empty());
+        for (const auto& [field, place] : untouched.places()) {
+            const std::string group = field.substr(0, field.find('.'));
+            if (group == field || field.ends_with(".size")) continue;
+            INFO("3." << minor << " " << field);
+            const std::uint64_t size = untouched.get(group + ".size");
+            for (const std::uint64_t offset : {size, size + 8, four_gib, four_gib + untouched.get(field), highest, highest - 7})
+                CHECK(mentions(refusal(minor, field, offset), "its debug offsets place "));
+            if (field != "interpreter_frame.executable") CHECK(refusal(minor, field, 0) != "");
+            if (group != "thread_state" && group != "interpreter_frame") CHECK(refusal(minor, field, 8) != "");
+            if (field != "interpreter_frame.owner" && field != "bytes_object.ob_sval") CHECK(refusal(minor, field, untouched.get(field) + 1) != "");
+        }
+    }
+}
+
+RULE("an offset that is refused is named with its structure") {
+    CHECK(refusal(14, "code_object.qualname", 0) == "CPython 3.14.8: its debug offsets place co_qualname of PyCodeObject at 0 of 216");
+}
+
+RULE("two fields in one place are refused") {
+    CHECK(refusal(13, "interpreter_frame.previous", 0) != "");
+    CHECK(refusal(13, "interpreter_frame.owner", 58) != "");
+    CHECK(refusal(14, "code_object.filename", 128) != "");
+    CHECK(refusal(14, "code_object.firstlineno", 132) != "");
+    CHECK(refusal(15, "thread_state.thread_id", 72) != "");
+}
+
+RULE("a size no structure has is refused") {
+    for (const unsigned minor : {13U, 14U, 15U}) {
+        for (const std::string group : {"thread_state", "interpreter_frame", "code_object", "bytes_object", "unicode_object"}) {
+            INFO("3." << minor << " " << group);
+            const std::uint64_t size = DebugOffsets(minor).get(group + ".size");
+            for (const std::uint64_t value : {std::uint64_t{0}, size + 1, std::uint64_t{4104}, four_gib, highest, highest - 7})
+                CHECK(mentions(refusal(minor, group + ".size", value), " a size of " + std::to_string(value)));
+            CHECK(refusal(minor, group + ".size", 16) != "");
+        }
+        CHECK(mentions(refusal(minor, "unicode_object.size", 48), "no room for strings that are not ASCII"));
+    }
+}
+
+RULE("a code object without room for _co_firsttraceable is refused") {
+    const DebugOffsets offsets = DebugOffsets(14).set("code_object.co_code_adaptive", 144).set("code_object.size", 192);
+    CHECK(refusal(offsets) == "CPython 3.14.8: its PyCodeObject has no room for _co_firsttraceable");
+}
+
+RULE("a frame whose fields the kernel side cannot read at once is refused") {
+    const auto spread = [](std::uint64_t owner) {
+        return refusal(DebugOffsets(14).set("interpreter_frame.size", 4096).set("interpreter_frame.owner", owner));
+    };
+    CHECK(spread(MT_FRAME_SPAN - 1).empty());
+    CHECK(spread(MT_FRAME_SPAN) == "CPython 3.14.8: its debug offsets spread a frame's fields over 136 bytes");
+    CHECK(spread(4095) == "CPython 3.14.8: its debug offsets spread a frame's fields over 4096 bytes");
+}
+
+RULE("a frame may begin with fields we do not read: they are not in the span") {
+    const DebugOffsets offsets = DebugOffsets(14)
+                                     .set("interpreter_frame.size", 4096)
+                                     .set("interpreter_frame.executable", 2008)
+                                     .set("interpreter_frame.previous", 2000)
+                                     .set("interpreter_frame.instr_ptr", 2016)
+                                     .set("interpreter_frame.owner", 1999);
+    const Result<PythonOffsets> read = offsets_for(offsets.version(), offsets.bytes());
+    REQUIRE(read);
+    CHECK(read->python.frame_base == 1992);
+    CHECK(read->python.frame_owner == 7);
+    CHECK(read->python.frame_previous == 8);
+    CHECK(read->python.frame_code == 16);
+    CHECK(read->python.frame_instruction == 24);
+    CHECK(read->python.frame_span == 32);
+}
+
+RULE("3.15's betas, whose table is a word shorter before the frames, are refused") {
+    const DebugOffsets release(15);
+    const std::size_t shift_from = release.places().at("thread_state.thread_id") - 8;
+    std::vector<std::byte> beta(release.bytes().begin(), release.bytes().end());
+    beta.erase(beta.begin() + static_cast<std::ptrdiff_t>(shift_from), beta.begin() + static_cast<std::ptrdiff_t>(shift_from + 8));
+    beta.resize(python_runtime_bytes);
+    CHECK_FALSE(offsets_for(release.version(), beta));
 }
