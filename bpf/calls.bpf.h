@@ -112,7 +112,7 @@ __noinline int mapping_take(struct mt_process *process, __u64 address, __u64 siz
 
     if (!process || !taken)
         return false;
-    if (!live_take(live_key(process->slot, address), taken))
+    if (!block_take(process, address, taken))
         return false;
     size = whole_pages(size);
     if (size >= taken->size_bytes)
@@ -120,7 +120,7 @@ __noinline int mapping_take(struct mt_process *process, __u64 address, __u64 siz
     rest = *taken;
     rest.size_bytes -= size;
     taken->size_bytes = size;
-    if (live_add(live_key(process->slot, address + size), &rest, &replaced) == LIVE_FULL) {
+    if (block_put(process, address + size, &rest, &replaced) == LIVE_FULL) {
         count_loss(MT_LOST_LIVE_FULL);
         block_freed(process, &rest);
         return true;
@@ -196,7 +196,7 @@ static __always_inline void release_block(struct pt_regs *ctx, struct mt_process
         if (domain >= MT_DOMAIN_RAW)
             python_memory_freed(process, t, address);
     }
-    if (live_take(live_key(process->slot, address), &block))
+    if (block_take(process, address, &block))
         block_freed(process, &block);
     else if (!inside_heap_call(ctx, t))
         count_loss(MT_UNTRACKED_FREES);
@@ -255,7 +255,7 @@ static __always_inline void call_enter(struct pt_regs *ctx, __u64 cookie)
     case MT_SHAPE_REALLOC_ARRAY:
         call->size_bytes = shape == MT_SHAPE_REALLOC ? args.b : product(args.b, args.c);
         /* Out of the table before the allocator can hand the address to another thread; settled at the return. */
-        if (args.a && live_take(live_key(process->slot, args.a), &call->old))
+        if (args.a && block_take(process, args.a, &call->old))
             call->old_address = args.a;
         else
             call->old_unknown = args.a != 0;
@@ -309,7 +309,7 @@ static __always_inline void call_failed(struct mt_process *process, const struct
     }
     if (!call->old_address)
         return;
-    if (live_add(live_key(process->slot, call->old_address), &call->old, &replaced) == LIVE_FULL) {
+    if (block_put(process, call->old_address, &call->old, &replaced) == LIVE_FULL) {
         count_loss(MT_LOST_LIVE_FULL);
         block_freed(process, &call->old);
     }

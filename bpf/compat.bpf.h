@@ -17,6 +17,7 @@ struct thread_struct {
 
 struct task_struct {
     struct thread_struct thread;
+    void *mm;
 } __attribute__((preserve_access_index));
 
 /* pthread_self() of the current thread, as user space sees it. */

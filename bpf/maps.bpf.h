@@ -12,13 +12,16 @@ const volatile __u32 frame_limit = 1;        /* --frames, 1..MT_MAX_FRAMES */
 const volatile __u64 page_bytes = 4096;
 const volatile __u64 pid_namespace_device = 0;
 const volatile __u64 pid_namespace_inode = 0;
-const volatile __u32 target_tgid = 0;        /* in that namespace; for exec */
+const volatile bool initial_pid_namespace = false; /* ours is: numbers of processes in containers are known, too */
 
 /* Written by the reader while we run. */
 volatile __u32 counting = 0;                 /* 0: calls are not looked at */
 
 /* Written here, read there: how often each thing went wrong. Atomic adds. */
 __u64 losses[MT_LOSS_COUNT];
+
+/* Number of the next change in mt_journal. */
+__u64 next_change;
 
 /* Bit k: some key was ever put into its k-th choice of bucket; a missing key need not be looked for beyond the highest. */
 __u32 live_choices_used;
@@ -63,10 +66,43 @@ struct {
     __type(value, struct mt_process);
 } mt_processes SEC(".maps");
 
+/* tgid -> process index, of processes whose program is traced. Never full: the loader refuses more. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, MT_MAX_PROCESSES);
+    __type(key, __u32);
+    __type(value, __u32);
+} mt_followed SEC(".maps");
+
+/* tid -> the fork it is in; the loader takes it out. Full: changes by other threads during that fork are not told apart. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, MT_MAX_PROCESSES);
+    __type(key, __u32);
+    __type(value, struct mt_fork);
+} mt_forks SEC(".maps");
+
+/* change number % capacity -> change. MT_JOURNAL_CHANGES when forks are followed; overwritten too early: MT_LOST_FORK_CHANGES. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct mt_change);
+} mt_journal SEC(".maps");
+
+/* site id -> (slot + 1) << 32 | the site of that slot with the same stack, lately inherited. As many as sites when forks are followed. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64);
+} mt_twins SEC(".maps");
+
 /* probe index -> hits on this CPU. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, MT_MAX_PROBES);
+    __uint(max_entries, MT_MAX_PLACES);
     __type(key, __u32);
     __type(value, __u64);
 } mt_hits SEC(".maps");

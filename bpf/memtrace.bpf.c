@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Where the kernel comes in: one program a kind of probe. Which function it was is in the attach cookie (MT_COOKIE).
- * Read on: calls.bpf.h (entry to return), stacks.bpf.h (whose line), live.bpf.h (which block), sites.bpf.h (the sums). */
+ * Read on: calls.bpf.h (entry to return), stacks.bpf.h (whose line), live.bpf.h (which block), sites.bpf.h (the sums);
+ * forks.bpf.h (what a child inherits). */
 #include "calls.bpf.h"
+#include "forks.bpf.h"
 #include "kernel_stack.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -30,29 +32,47 @@ int mt_release(struct pt_regs *ctx)
     return 0;
 }
 
-/* The target replaces itself by another program: its blocks and addresses end here. */
 SEC("raw_tp/sched_process_exec")
 int mt_exec(void *unused __attribute__((unused)))
 {
-    struct bpf_pidns_info ids;
-    __u32 index = 0;
-    struct mt_process *process;
-    struct mt_exec_event *event;
+    process_executes();
+    return 0;
+}
 
-    if (bpf_get_ns_current_pid_tgid(pid_namespace_device, pid_namespace_inode, &ids, sizeof(ids)) ||
-        ids.tgid != target_tgid)
-        return 0;
-    process = bpf_map_lookup_elem(&mt_processes, &index);
-    if (!process)
-        return 0;
-    process->ended = 1;
-    event = bpf_ringbuf_reserve(&mt_events, sizeof(*event), 0);
-    if (!event) {
-        count_loss(MT_EVENTS_DROPPED);
-        return 0;
-    }
-    event->type = MT_EVENT_EXEC;
-    event->process = index;
-    bpf_ringbuf_submit(event, 0);
+/* The end of copying a process's memory: the last moment whose changes the child sees. Loaded where forks are followed. */
+SEC("?fentry/uprobe_end_dup_mmap")
+int mt_fork_copied(void *unused __attribute__((unused)))
+{
+    process_forks();
+    return 0;
+}
+
+/* Some microseconds later; for kernels that have no such function. */
+SEC("?tp_btf/sched_process_fork")
+int mt_fork_done(__u64 *ctx)
+{
+    const struct task_struct *parent = (void *)ctx[0], *child = (void *)ctx[1];
+
+    if (parent->mm != child->mm)
+        process_forks();
+    return 0;
+}
+
+/* Run by the loader. */
+SEC("?syscall")
+int mt_inherit(struct mt_inheritance *args)
+{
+    struct mt_inheritance range = *args;
+
+    bpf_loop(range.buckets, inherit_bucket, &range, 0);
+    return 0;
+}
+
+SEC("?syscall")
+int mt_settle(struct mt_inheritance *args)
+{
+    struct mt_inheritance change = *args;
+
+    block_settle(&change);
     return 0;
 }

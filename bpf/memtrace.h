@@ -46,6 +46,7 @@ enum mt_shape {
     LOSS(MT_LOST_RETURN,         "return not seen", 1)         /* call whose return never came (longjmp, unwinding) */  \
     LOSS(MT_LOST_RESULT,         "result unreadable", 1)       /* posix_memalign's result could not be read */          \
     LOSS(MT_LOST_FREE,           "free not seen", 1)           /* address handed out twice: a free in between missed */ \
+    LOSS(MT_LOST_FORK_CHANGES,   "changes at forks lost", 1)   /* by other threads: more than their journal holds */    \
     LOSS(MT_UNTRACKED_FREES,     "untracked frees", 0)         /* of a block never seen: older than the trace */        \
     LOSS(MT_UNTRACKED_UNMAPS,    "untracked unmaps", 0)        /* of a mapping never seen, or not from its start */     \
     LOSS(MT_TRUNCATED_STACKS,    "truncated", 0)               /* new stacks deeper than --frames */                    \
@@ -60,8 +61,9 @@ enum mt_loss {
 };
 
 #define MT_MAX_FRAMES 128 /* of one kind (Python, native) in one stack */
-#define MT_MAX_PROBES 256
-#define MT_MAX_PROCESSES 1
+#define MT_MAX_PROBES 256    /* of one process */
+#define MT_MAX_PLACES 2048   /* probes of all processes; those at the same place of the same file are one */
+#define MT_MAX_PROCESSES 1024 /* at one time */
 #define MT_MAX_INTERPRETERS 4 /* CPythons in one process: an embedding host may load more than one */
 
 /* ---- live table: one record a live block --------------------------------------------------------------------------- */
@@ -185,7 +187,7 @@ struct mt_wrapper_call {
 struct mt_process {
     __u32 index;                /* of this record */
     __u32 slot;                 /* in keys of the live table and in sites; a new one after exec */
-    __u32 reserved;
+    __u32 forking;              /* forks whose child has not yet got its copy of the blocks: changes are journaled */
     __u32 ended;                /* the image is gone (exec): nothing is counted any more */
     struct mt_usage total;
     struct mt_usage domains[MT_DOMAIN_COUNT];
@@ -193,6 +195,38 @@ struct mt_process {
     struct mt_python pythons[MT_MAX_INTERPRETERS];
     __u64 wrapper_calls_known;
     struct mt_wrapper_call wrapper_calls[MT_MAX_WRAPPER_CALLS];
+};
+
+/* ---- forks ---------------------------------------------------------------------------------------------------------- */
+
+/* What changed in a process's live blocks while a child of it waits for its copy of them: the state at the fork is the state now
+ * with these taken back. Change number n (from 0) stands in element n % MT_JOURNAL_CHANGES. */
+#define MT_JOURNAL_CHANGES 65536
+struct mt_change {
+    __u64 number;               /* n + 1, written last: something else = overwritten, or being written */
+    __u64 key;                  /* of the live table */
+    struct mt_block block;      /* that was taken */
+    __u32 taken;                /* 1: taken out of the table; 0: put in */
+    __u32 reserved;
+};
+
+/* A fork, by the thread that called it. */
+struct mt_fork {
+    __u64 first_change;         /* the first one that the child's memory does not show */
+    __u32 process;
+    __u32 slot;
+};
+
+/* For mt_inherit: gives process `to` the blocks of slot `from` in a range of buckets. For mt_settle: puts one block right. */
+struct mt_inheritance {
+    __u32 from;
+    __u32 to;
+    __u32 first_bucket;
+    __u32 buckets;
+    __u64 address;
+    struct mt_block block;
+    __u32 had;                  /* whether the child has this block */
+    __u32 reserved;
 };
 
 /* ---- what a probe carries ------------------------------------------------------------------------------------------ */

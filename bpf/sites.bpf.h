@@ -2,7 +2,9 @@
 #ifndef MEMTRACE_SITES_BPF_H
 #define MEMTRACE_SITES_BPF_H
 
-#include "live.bpf.h"
+#include "journal.bpf.h"
+
+#define SITE_NONE 0xffffffffU
 
 static __always_inline struct mt_site *site_at(__u32 id)
 {
@@ -63,7 +65,7 @@ static __always_inline void block_allocated(struct mt_process *process, __u64 ad
 {
     struct mt_block block = {.size_bytes = size_bytes, .site = site_id, .time_jiffies = bpf_jiffies64()};
     struct mt_block replaced = {};
-    int result = live_add(live_key(process->slot, address), &block, &replaced);
+    int result = block_put(process, address, &block, &replaced);
     struct mt_site *site;
 
     if (result == LIVE_FULL) {
@@ -94,21 +96,44 @@ static __always_inline __u64 hash_word(__u64 hash, __u64 word)
 }
 
 /* A stack's key: 64 bits of hash stand for the whole. With n sites two of them are confused with probability n² / 2^65. */
-__noinline __u64 site_key(const struct thread *t, __u32 slot, __u32 domain)
+static __always_inline __u64 stack_key(const __u64 *stack, __u32 words, __u32 slot, __u32 domain, __u32 python_frames)
 {
-    __u32 words;
-    __u64 hash;
+    __u64 hash = hash_word(0xa0761d6478bd642fULL, (__u64)slot << 32 | domain << 24 | python_frames);
 
-    if (!t)
-        return 1;
-    words = t->python_frames * MT_PYTHON_FRAME_WORDS + t->native_frames;
-    hash = hash_word(0xa0761d6478bd642fULL, (__u64)slot << 32 | domain << 24 | t->python_frames);
     for (__u32 i = 0; i < MT_STACK_WORDS(frame_limit); i++) {
         if (i >= words)
             break;
-        hash = hash_word(hash, t->words[i]);
+        hash = hash_word(hash, stack[i]);
     }
     return hash ? hash : 1;
+}
+
+__noinline __u64 site_key(const struct thread *t, __u32 slot, __u32 domain)
+{
+    if (!t)
+        return 1;
+    return stack_key(t->words, t->python_frames * MT_PYTHON_FRAME_WORDS + t->native_frames, slot, domain, t->python_frames);
+}
+
+/* The place of a key in the site table, taken if there is none yet (*made); SITE_NONE when the table is full. */
+static __always_inline __u32 site_place(__u64 key, bool *made)
+{
+    for (__u32 i = 0; i < MT_SITE_PROBES; i++) {
+        __u32 at = (key + i) & site_mask;
+        struct mt_site *site = site_at(at);
+        __u64 found;
+
+        if (!site)
+            return SITE_NONE; /* masked: never */
+        found = READ_ONCE(site->key);
+        if (found == 0) {
+            found = __sync_val_compare_and_swap(&site->key, 0, key);
+            *made = found == 0;
+        }
+        if (*made || found == key)
+            return at;
+    }
+    return SITE_NONE;
 }
 
 #endif

@@ -4,8 +4,6 @@
 
 #include "python.bpf.h"
 
-#define SITE_NONE 0xffffffffU
-
 /* Where the wrapper that `address` lies in was called from, and *sp there; 0 when it is no wrapper's. */
 /* verifier: a global function is checked once, not for each wrapper below it. */
 __noinline __u64 wrapper_caller(const struct mt_process *process, __u64 address, __u64 *sp)
@@ -109,26 +107,9 @@ __noinline int site_publish(const struct mt_process *process, struct thread *t, 
 static __always_inline __u32 site_find(const struct mt_process *process, struct thread *t, __u32 domain, __u32 interpreter)
 {
     __u64 key = site_key(t, process->slot, domain);
-    __u32 id = SITE_NONE;
     bool made = false;
+    __u32 id = site_place(key, &made);
 
-    for (__u32 i = 0; i < MT_SITE_PROBES; i++) {
-        __u32 at = (key + i) & site_mask;
-        struct mt_site *site = site_at(at);
-        __u64 found;
-
-        if (!site)
-            return SITE_NONE; /* masked: never */
-        found = READ_ONCE(site->key);
-        if (found == 0) {
-            found = __sync_val_compare_and_swap(&site->key, 0, key);
-            made = found == 0;
-        }
-        if (made || found == key) {
-            id = at;
-            break;
-        }
-    }
     if (made)
         site_publish(process, t, id, domain | interpreter << 8);
     return id;

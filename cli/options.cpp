@@ -32,6 +32,7 @@ constexpr const char* examples = R"(
 Examples:
   sudo memtrace-bpf -p 4242                         top of the lines that hold memory, every 5 s
   sudo memtrace-bpf -p 4242 --duration 60 -o a.pb.gz   trace a minute, then save a snapshot
+  sudo memtrace-bpf --follow -p 4242                a prefork server and all of its workers
   sudo memtrace-bpf --frames 16 -- ./server --port 80  trace a program from its first instruction on
   memtrace-bpf diff before.pb.gz after.pb.gz        which lines grew (needs no root)
   go tool pprof -http : a.pb.gz                     snapshots are pprof profiles
@@ -86,6 +87,7 @@ void add_trace_options(CLI::App& app, TraceOptions& trace) {
         ->type_name("SECONDS");
     app.add_option("-n,--rows", trace.rows, "Rows of the display")->check(between(1U, 100000U))->capture_default_str()->type_name("ROWS");
     add_view_options(app, trace.view);
+    app.add_flag("--follow", trace.follow, "Trace the processes it makes, too: children with a copy of its blocks, programs they execute");
     app.add_option("--duration", trace.duration_s, "End after this time (default: Ctrl-C or the target's end)")
         ->check(between(0.0, 1e9))
         ->type_name("SECONDS");

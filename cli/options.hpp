@@ -25,6 +25,7 @@ struct TraceOptions {
     std::optional<std::uint64_t> live_blocks;
     std::optional<std::uint32_t> sites;
     bool redirect = true;
+    bool follow = false;
 };
 struct StatsOptions {
     std::string file;

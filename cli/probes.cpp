@@ -53,7 +53,7 @@ Result<std::vector<std::uint64_t>> count_hits(Session& session, Signals& signals
     if (Result<void> done = session.update(Loading::complete); !done) return std::move(done).error();
     session.start();
     wait_while_counting(session, signals, seconds);
-    std::vector<std::uint64_t> hits = session.kernel().hits(session.plan().probes.size());
+    std::vector<std::uint64_t> hits = session.kernel().hits(session.probes().size());
     if (Result<void> done = session.stop(); !done) return std::move(done).error();
     return hits;
 }

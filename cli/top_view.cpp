@@ -109,28 +109,55 @@ private:
 
     void header() {
         const Process& process = now_.processes.front();
-        const std::string who = fmt::format("memtrace-bpf {}{}pid {} ", now_.tool_version, dot_, process.pid);
+        const std::string who = fmt::format("memtrace-bpf {}{}pid {}{} ", now_.tool_version, dot_, process.pid, and_children());
         const std::string since = fmt::format("{}traced {}{}every {:g} s", dot_, duration_text(now_.traced_for), dot_, options_.interval_s);
         std::string command = printable(process.command);
         const std::size_t taken = display_width(who) + display_width(since);
         if (terminal_.columns) command = keep_left(command, terminal_.columns > taken ? terminal_.columns - taken : 0, terminal_.unicode);
         line(who + command + since);
-        std::uint64_t blocks = 0;
-        for (const Site& site : now_.sites) blocks += site.counters.live_blocks();
+        const Sums sums = sums_of(now_);
         std::string growth;
         double seconds = std::chrono::duration<double>(now_.traced_for).count();
         std::uint64_t events = now_.events;
         if (before_) {
             seconds = std::max(1e-3, seconds - std::chrono::duration<double>(before_->traced_for).count());
             events -= before_->events;
-            const auto change = static_cast<std::int64_t>(process.traced_bytes - before_->processes.front().traced_bytes);
+            const auto change = static_cast<std::int64_t>(sums.traced_bytes - sums_of(*before_).traced_bytes);
             growth = bar_ + (change < 0 ? "shrinks " : "grows ") +
                      format_size(static_cast<std::uint64_t>(std::abs(static_cast<double>(change)) / seconds)) + "/s";
         }
-        line(fmt::format("RSS {}{}live {} in {} blocks{}peak {}{}", format_size(process.rss_bytes), bar_, format_size(process.traced_bytes),
-                         grouped(blocks), bar_, format_size(process.traced_peak_bytes), growth));
+        const bool several = now_.processes.size() > 1;
+        const Process& highest = *std::max_element(now_.processes.begin(), now_.processes.end(),
+                                                   [](const Process& a, const Process& b) { return a.traced_peak_bytes < b.traced_peak_bytes; });
+        line(fmt::format("RSS {}{}live {} in {} blocks{}{}peak {}{}{}", format_size(sums.rss_bytes), bar_, format_size(sums.traced_bytes),
+                         grouped(sums.blocks), bar_, several ? "highest " : "", format_size(highest.traced_peak_bytes),
+                         several ? fmt::format(" (pid {})", highest.pid) : "", growth));
         line(fmt::format("{} events/s, tracing {} {:.1f} % of a core", short_count(static_cast<double>(events) / std::max(1e-3, seconds)), about_,
                          cost() * 100));
+    }
+
+    struct Sums {
+        std::uint64_t rss_bytes = 0, traced_bytes = 0, blocks = 0;
+    };
+
+    static Sums sums_of(const Snapshot& snapshot) {
+        const std::vector<bool> counts = snapshot.processes_that_count();
+        Sums sums;
+        for (std::size_t i = 0; i < counts.size(); ++i) {
+            if (!counts[i]) continue;
+            sums.rss_bytes += snapshot.processes[i].rss_bytes;
+            sums.traced_bytes += snapshot.processes[i].traced_bytes;
+        }
+        for (const Site& site : snapshot.sites)
+            if (site.process >= counts.size() || counts[site.process]) sums.blocks += site.counters.live_blocks();
+        return sums;
+    }
+
+    std::string and_children() const {
+        if (now_.processes.size() < 2) return {};
+        const std::size_t children = now_.processes.size() - 1;
+        const auto ended = std::count_if(now_.processes.begin() + 1, now_.processes.end(), [](const Process& process) { return process.ended; });
+        return fmt::format(" and {} {}{}", children, children == 1 ? "child" : "children", ended ? fmt::format(" ({} ended)", ended) : "");
     }
 
     // Over the last interval where there is one: what it costs now, not on average.

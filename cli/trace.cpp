@@ -13,7 +13,7 @@
 #include "format/text.hpp"
 #include "loader/requirements.hpp"
 #include "process/launched.hpp"
-#include "reader/collector.hpp"
+#include "reader/follower.hpp"
 #include "signals.hpp"
 #include "snapshot_name.hpp"
 #include "terminal.hpp"
@@ -73,10 +73,13 @@ private:
         }
         Result<Target> target = Target::open(launched_ ? launched_->pid() : options_.pid);
         if (!target) return std::move(target).error();
-        Result<Session> session = Session::open(*std::move(target), *calibration,
-                                                {options_.live_blocks, options_.sites, options_.frames, options_.redirect});
+        SessionOptions wanted{options_.live_blocks, options_.sites, options_.frames, options_.redirect};
+        wanted.follow = options_.follow;
+        if (options_.follow) wanted.hold = [this](int pid) { return hold(pid); };
+        Result<Session> session = Session::open(*std::move(target), *calibration, wanted);
         if (!session) return std::move(session).error();
         session_.emplace(*std::move(session));
+        if (options_.follow) return launched_ ? follow_command() : follow_running();
         if (launched_) {
             collector_.emplace(*session_);
             Result<void> done = load_image();
@@ -88,6 +91,41 @@ private:
                                               : Error{"pid " + std::to_string(options_.pid) + " ended while probes were being placed"};
         session_->forget_modules();
         collector_.emplace(*session_);
+        session_->start();
+        return {};
+    }
+
+    std::shared_ptr<void> hold(int pid) {
+        if (!tree_.hold(pid)) {
+            tree_.release(pid);
+            return nullptr;
+        }
+        return {this, [this, pid](void*) { tree_.release(pid); }};
+    }
+
+    Result<void> follow_command() {
+        command_pid_ = launched_->pid();
+        tree_.adopt(launched_->hand_over());
+        launched_.reset();
+        collector_.emplace(*session_);
+        follower_.emplace(tree_, *session_, *collector_);
+        session_->start();
+        Result<void> done = follower_->load_root();
+        if (!done) kill(command_pid_, SIGKILL);
+        return done;
+    }
+
+    // Whoever is born from here on is brought in by its parent; nothing is counted before all that run are probed.
+    Result<void> follow_running() {
+        std::vector<std::string> left_out;
+        Result<std::vector<int>> members = tree_.seize(options_.pid, left_out);
+        if (!members) return std::move(members).error();
+        for (const std::string& reason : left_out) session_->add_note("a child is not followed: " + reason);
+        if (Result<void> done = session_->update(Loading::complete); !done) return done;
+        session_->forget_modules();
+        collector_.emplace(*session_);
+        follower_.emplace(tree_, *session_, *collector_);
+        follower_->add_running({members->begin() + 1, members->end()});
         session_->start();
         return {};
     }
@@ -105,8 +143,9 @@ private:
 
     void announce() {
         const Plan& plan = session_->plan();
-        std::fprintf(stderr, "memtrace-bpf: tracing pid %d with %zu probes, %zu redirected pointers\n", session_->target().pid(), plan.probes.size(),
-                     plan.redirects.size());
+        const std::string others = session_->processes().size() > 1 ? ", and " + std::to_string(session_->processes().size() - 1) + " below it" : "";
+        std::fprintf(stderr, "memtrace-bpf: tracing pid %d with %zu probes, %zu redirected pointers%s\n", session_->target().pid(),
+                     plan.probes.size(), plan.redirects.size(), others.c_str());
     }
 
     // Until the time is up, a signal, the target's end, or its exec of something else.
@@ -119,16 +158,22 @@ private:
         while (!ended_) {
             const Clock::time_point wake = std::min({next_top_, next_file_, next_check_, end});
             const auto wait = std::chrono::ceil<std::chrono::milliseconds>(wake - Clock::now()).count();
-            pollfd fds[] = {{signals_->fd(), POLLIN, 0}, {session_->kernel().poll_fd(), POLLIN, 0}, {session_->target().pidfd(), POLLIN, 0}};
+            // A followed process tells of its end by SIGCHLD, as of all else; its pidfd would be readable for ever.
+            const int pidfd = follower_ ? -1 : session_->target().pidfd();
+            pollfd fds[] = {{signals_->fd(), POLLIN, 0}, {session_->kernel().poll_fd(), POLLIN, 0}, {pidfd, POLLIN, 0}};
             if (poll(fds, std::size(fds), static_cast<int>(std::clamp<long>(wait, 0, 1 << 30))) < 0 && errno != EINTR)
                 return fail(errno_error("poll", errno));
             collector_->consume();
             if (fds[0].revents) handle_signals();
-            if (launched_)
+            if (follower_) {
+                follower_->handle_events();
+                if (follower_->all_ended()) end_because(command_pid_ ? "the program and all it made have ended" : "the processes have ended");
+            } else if (launched_) {
                 handle_program();
-            else if (fds[2].revents)
+            } else if (fds[2].revents) {
                 end_because("the process has ended");
-            check_for_exec();
+            }
+            if (!follower_) check_for_exec();
             const Clock::time_point now = Clock::now();
             if (now >= end) return;
             if (!ended_) work_that_is_due(now, now - begin);
@@ -138,8 +183,11 @@ private:
     void work_that_is_due(Clock::time_point now, Clock::duration since_begin) {
         if (now >= next_check_) {
             // A program may install allocators of its own; an interpreter that is starting does.
-            if (session_->redirects_changed()) replan();
-            next_check_ = now + (since_begin < early_phase ? early_check : late_check);
+            if (follower_)
+                check_followed(now);
+            else if (session_->redirects_changed())
+                replan();
+            next_check_ = now + (follower_ || since_begin < early_phase ? early_check : late_check);
         }
         if (now >= next_file_) {
             write_periodic();
@@ -149,6 +197,13 @@ private:
             if (!show()) fail(Error{output_failure()});
             next_top_ = std::max(next_top_ + seconds(options_.interval_s), now);
         }
+    }
+
+    // New programs may come at any time: they are looked at closely, the others now and then.
+    void check_followed(Clock::time_point now) {
+        const bool all = now >= next_check_of_all_;
+        if (all) next_check_of_all_ = now + late_check;
+        follower_->check_redirects(all);
     }
 
     void replan() {
@@ -184,7 +239,7 @@ private:
     void handle_signals() {
         while (const std::optional<int> signal = signals_->next()) {
             if (*signal == SIGCHLD) continue;
-            if (launched_ && (*signal == SIGINT || *signal == SIGQUIT) && !interrupted_) {
+            if ((launched_ || command_pid_) && (*signal == SIGINT || *signal == SIGQUIT) && !interrupted_) {
                 interrupted_ = true;
                 continue;
             }
@@ -227,7 +282,7 @@ private:
     }
 
     Result<int> finish() {
-        const Result<void> restored = session_->stop();
+        const Result<void> restored = follower_ ? follower_->finish() : session_->stop();
         if (launched_ && !launched_->ending()) launched_->release();
         const Snapshot last = collector_->snapshot();
         before_.reset();
@@ -237,7 +292,10 @@ private:
         if (!options_.output.empty())
             if (Result<void> done = write_snapshot(last, options_.output); !done) fail(std::move(done).error());
         if (!restored) fail(restored.error());
+        if (const std::string summary = follower_ ? follower_->summary() : ""; !summary.empty())
+            std::fprintf(stderr, "memtrace-bpf: %s\n", summary.c_str());
         if (failure_) return *failure_;
+        if (follower_) return command_pid_ && follower_->ending() ? follower_->ending()->shell_status() : 0;
         return launched_ && launched_->ending() ? launched_->ending()->shell_status() : 0;
     }
 
@@ -246,8 +304,11 @@ private:
     Terminal terminal_;
     std::optional<Signals> signals_;
     std::optional<Launched> launched_;
+    ProcessTree tree_;  ///< Of --follow; outlives the session, which holds threads still by it.
     std::optional<Session> session_;
     std::optional<Collector> collector_;
+    std::optional<Follower> follower_;
+    int command_pid_ = 0;  ///< Of the command that is followed.
     std::optional<Snapshot> before_;
     const char* reason_ = nullptr;
     unsigned written_ = 0;
@@ -255,7 +316,7 @@ private:
     bool interrupted_ = false;
     std::optional<Error> failure_;  ///< Told at the end, by a message and the exit status.
     std::optional<Clock::time_point> exec_seen_;
-    Clock::time_point next_top_{}, next_file_{}, next_check_{};
+    Clock::time_point next_top_{}, next_file_{}, next_check_{}, next_check_of_all_{};
 };
 
 }  // namespace

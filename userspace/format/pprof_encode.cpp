@@ -181,6 +181,7 @@ void add_process(OurPart& part, const Process& process) {
     message.add_uint64(wire::Process::vms_bytes, process.vms_bytes);
     message.add_uint64(wire::Process::traced_bytes, process.traced_bytes);
     message.add_uint64(wire::Process::traced_peak_bytes, process.traced_peak_bytes);
+    if (process.ended) message.add_bool(wire::Process::ended, true);
     for (const Process::DomainUsage& usage : process.domains) {
         pbf_builder<wire::DomainUsage> domain(message, wire::Process::domain);
         domain.add_uint64(wire::DomainUsage::domain, static_cast<std::uint64_t>(usage.domain));

@@ -77,6 +77,7 @@ enum class Process : protozero::pbf_tag_type {
     traced_bytes = 6,
     traced_peak_bytes = 7,
     domain = 8,
+    ended = 9,
 };
 enum class DomainUsage : protozero::pbf_tag_type { domain = 1, bytes = 2, peak_bytes = 3 };
 enum class Probe : protozero::pbf_tag_type {

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cstring>
+#include <unordered_set>
 
 #include "memtrace.skel.h"
 
@@ -23,6 +25,9 @@ constexpr std::uint64_t bytes_per_block = 32;
 constexpr std::uint32_t most_default_sites = 1U << 17;
 constexpr std::uint64_t most_default_stack_bytes = 128U << 20;
 constexpr std::uint32_t default_ring_bytes = 16U << 20;
+constexpr ino_t initial_pid_namespace_inode = 0xEFFFFFFC;  // PROC_PID_INIT_INO, include/linux/proc_ns.h
+constexpr std::uint32_t buckets_at_once = 1U << 16;        // inherited by one call: some milliseconds
+constexpr std::uint32_t codes_at_once = 4096;
 
 // A bucket of 192 bytes for every 6 blocks: 8 slots filled to 3/4, at which no key misses all its choices (docs/decisions/0002).
 constexpr std::uint64_t blocks_per_bucket = 6;
@@ -69,7 +74,8 @@ int keep_quiet(libbpf_print_level, const char*, va_list) { return 0; }
 struct KernelSide::State {
     memtrace_bpf* object = nullptr;
     Capacities capacities;
-    MapView live, sites, stacks, processes;
+    MapView live, sites, stacks, processes, journal;
+    Follow follow = Follow::none;
     std::function<void(std::span<const std::byte>)> handler = [](std::span<const std::byte>) {};
     ring_buffer* ring = nullptr;
     State() = default;
@@ -104,7 +110,50 @@ std::uint64_t table_bytes(const Capacities& capacities) {
     return capacities.live_blocks * bytes_per_block + std::bit_ceil(std::uint64_t{capacities.sites}) * site_bytes + capacities.ring_bytes;
 }
 
-Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod method, int pid) {
+namespace {
+
+void set_capacities(memtrace_bpf& object, const Capacities& capacities, std::uint32_t buckets, bool follow) {
+    bpf_map__set_max_entries(object.maps.mt_live, buckets);
+    bpf_map__set_max_entries(object.maps.mt_sites, capacities.sites);
+    bpf_map__set_max_entries(object.maps.mt_stacks, capacities.sites);
+    bpf_map__set_value_size(object.maps.mt_stacks, MT_STACK_WORDS(capacities.frames) * sizeof(std::uint64_t));
+    bpf_map__set_max_entries(object.maps.mt_codes, capacities.sites);
+    bpf_map__set_max_entries(object.maps.mt_told, capacities.sites);
+    bpf_map__set_max_entries(object.maps.mt_events, capacities.ring_bytes);
+    bpf_map__set_map_flags(object.maps.mt_stacks, BPF_F_MMAPABLE);
+    bpf_map__set_max_entries(object.maps.mt_twins, follow ? capacities.sites : 1);
+    bpf_map__set_max_entries(object.maps.mt_journal, follow ? MT_JOURNAL_CHANGES : 1);
+    if (!follow) bpf_map__set_max_entries(object.maps.mt_processes, 1);
+}
+
+}  // namespace
+
+// An opened object made ready; 0 or the negative errno of its loading.
+int KernelSide::load_object(State& state, AttachMethod method, const Namespace& ours) {
+    const std::uint64_t buckets = std::max<std::uint64_t>(state.capacities.live_blocks / blocks_per_bucket, 1);
+    state.object = memtrace_bpf__open();
+    if (!state.object) return -errno;
+    memtrace_bpf& object = *state.object;
+    object.rodata->live_buckets = static_cast<std::uint32_t>(buckets);
+    object.rodata->site_mask = state.capacities.sites - 1;
+    object.rodata->frame_limit = state.capacities.frames;
+    object.rodata->page_bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    object.rodata->pid_namespace_device = ours.device;
+    object.rodata->pid_namespace_inode = ours.inode;
+    object.rodata->initial_pid_namespace = ours.inode == initial_pid_namespace_inode;
+    set_capacities(object, state.capacities, static_cast<std::uint32_t>(buckets), state.follow != Follow::none);
+    if (state.follow != Follow::none) {
+        bpf_program__set_autoload(state.follow == Follow::by_copy ? object.progs.mt_fork_copied : object.progs.mt_fork_done, true);
+        bpf_program__set_autoload(object.progs.mt_inherit, true);
+        bpf_program__set_autoload(object.progs.mt_settle, true);
+    }
+    prepare(object.progs.mt_enter, method);
+    prepare(object.progs.mt_leave, method);
+    prepare(object.progs.mt_release, method);
+    return memtrace_bpf__load(&object);
+}
+
+Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod method, bool follow) {
     libbpf_set_print(keep_quiet);
     // Kernels before 5.11 charge maps to this limit; newer ones ignore it. Failure shows at loading.
     const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
@@ -114,43 +163,38 @@ Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod metho
     Capacities& capacities = state->capacities = wanted;
     capacities.sites = std::bit_ceil(wanted.sites);
     capacities.ring_bytes = std::bit_ceil(std::max<std::uint32_t>(wanted.ring_bytes, static_cast<std::uint32_t>(sysconf(_SC_PAGESIZE))));
-    const std::uint64_t buckets = std::max<std::uint64_t>(capacities.live_blocks / blocks_per_bucket, 1);
-    if (buckets > UINT32_MAX || capacities.frames < 1 || capacities.frames > MT_MAX_FRAMES) return Error{"capacities out of range"};
-
-    state->object = memtrace_bpf__open();
-    if (!state->object) return errno_error("opening the BPF object", errno);
-    memtrace_bpf& object = *state->object;
+    if (capacities.live_blocks / blocks_per_bucket > UINT32_MAX || capacities.frames < 1 || capacities.frames > MT_MAX_FRAMES)
+        return Error{"capacities out of range"};
     struct stat namespace_stat {};
     if (stat("/proc/self/ns/pid", &namespace_stat) != 0) return errno_error("reading /proc/self/ns/pid", errno);
-    object.rodata->live_buckets = static_cast<std::uint32_t>(buckets);
-    object.rodata->site_mask = capacities.sites - 1;
-    object.rodata->frame_limit = capacities.frames;
-    object.rodata->page_bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-    object.rodata->pid_namespace_device = namespace_stat.st_dev;
-    object.rodata->pid_namespace_inode = namespace_stat.st_ino;
-    object.rodata->target_tgid = static_cast<std::uint32_t>(pid);
-    bpf_map__set_max_entries(object.maps.mt_live, static_cast<std::uint32_t>(buckets));
-    bpf_map__set_max_entries(object.maps.mt_sites, capacities.sites);
-    bpf_map__set_max_entries(object.maps.mt_stacks, capacities.sites);
-    bpf_map__set_value_size(object.maps.mt_stacks, MT_STACK_WORDS(capacities.frames) * sizeof(std::uint64_t));
-    bpf_map__set_max_entries(object.maps.mt_codes, capacities.sites);
-    bpf_map__set_max_entries(object.maps.mt_told, capacities.sites);
-    bpf_map__set_max_entries(object.maps.mt_events, capacities.ring_bytes);
-    bpf_map__set_map_flags(object.maps.mt_stacks, BPF_F_MMAPABLE);
-    prepare(object.progs.mt_enter, method);
-    prepare(object.progs.mt_leave, method);
-    prepare(object.progs.mt_release, method);
-    if (const int code = memtrace_bpf__load(&object)) {
-        if (code == -ENOMEM)
-            return errno_error("allocating kernel tables for " + std::to_string(capacities.live_blocks) + " live blocks and " +
-                                   std::to_string(capacities.sites) + " sites",
-                               -code, "ask for less with --live-blocks and --sites (32 bytes a block)");
-        return errno_error("loading the BPF programs", -code, "run `memtrace-bpf doctor` to see what this kernel and user lack");
+    const Namespace ours{namespace_stat.st_dev, namespace_stat.st_ino};
+    int code = -EINVAL;
+    // Tracing a kernel function needs more of the kernel than everything else does; there is the second best.
+    if (follow && libbpf_find_vmlinux_btf_id("uprobe_end_dup_mmap", BPF_TRACE_FENTRY) > 0) {
+        state->follow = Follow::by_copy;
+        code = load_object(*state, method, ours);
+        if (code == 0) {
+            bpf_link*& link = state->object->links.mt_fork_copied;
+            link = bpf_program__attach(state->object->progs.mt_fork_copied);
+            if (!link) code = -errno;
+        }
+        if (code != 0) memtrace_bpf__destroy(std::exchange(state->object, nullptr));
     }
+    if (code != 0) {
+        state->follow = follow ? Follow::by_tracepoint : Follow::none;
+        code = load_object(*state, method, ours);
+    }
+    if (code == -ENOMEM)
+        return errno_error("allocating kernel tables for " + std::to_string(capacities.live_blocks) + " live blocks and " +
+                               std::to_string(capacities.sites) + " sites",
+                           -code, "ask for less with --live-blocks and --sites (32 bytes a block)");
+    if (code != 0) return errno_error("loading the BPF programs", -code, "run `memtrace-bpf doctor` to see what this kernel and user lack");
+    memtrace_bpf& object = *state->object;
     const std::pair<MapView*, const bpf_map*> views[] = {{&state->live, object.maps.mt_live},
                                                          {&state->sites, object.maps.mt_sites},
                                                          {&state->stacks, object.maps.mt_stacks},
-                                                         {&state->processes, object.maps.mt_processes}};
+                                                         {&state->processes, object.maps.mt_processes},
+                                                         {&state->journal, object.maps.mt_journal}};
     for (const auto& [view, map] : views)
         if (Result<void> mapped = view->map(map, true); !mapped) return std::move(mapped).error();
     state->ring = ring_buffer__new(bpf_map__fd(object.maps.mt_events), handle_record, &state->handler, nullptr);
@@ -162,14 +206,20 @@ const bpf_program* KernelSide::enter() const { return state_->object->progs.mt_e
 const bpf_program* KernelSide::leave() const { return state_->object->progs.mt_leave; }
 const bpf_program* KernelSide::release() const { return state_->object->progs.mt_release; }
 
-Result<void> KernelSide::watch_exec() {
-    state_->object->links.mt_exec = bpf_program__attach(state_->object->progs.mt_exec);
-    if (!state_->object->links.mt_exec) return errno_error("attaching to the exec tracepoint", errno);
+Result<void> KernelSide::watch() {
+    memtrace_bpf& object = *state_->object;
+    object.links.mt_exec = bpf_program__attach(object.progs.mt_exec);
+    if (!object.links.mt_exec) return errno_error("attaching to the exec tracepoint", errno);
+    if (state_->follow != Follow::by_tracepoint) return {};
+    object.links.mt_fork_done = bpf_program__attach(object.progs.mt_fork_done);
+    if (!object.links.mt_fork_done) return errno_error("attaching to the fork tracepoint", errno);
     return {};
 }
 
 void KernelSide::count(bool on) { state_->object->bss->counting = on ? 1 : 0; }
-mt_process& KernelSide::process() { return *state_->processes.as<mt_process>(); }
+mt_process& KernelSide::process(std::uint32_t index) { return state_->processes.as<mt_process>()[index]; }
+const mt_process& KernelSide::process(std::uint32_t index) const { return state_->processes.as<const mt_process>()[index]; }
+std::uint32_t KernelSide::most_processes() const { return bpf_map__max_entries(state_->object->maps.mt_processes); }
 std::span<const mt_site> KernelSide::sites() const { return {state_->sites.as<const mt_site>(), state_->capacities.sites}; }
 
 std::span<const mt_bucket> KernelSide::live() const {
@@ -194,6 +244,105 @@ std::vector<std::uint64_t> KernelSide::hits(std::size_t probes) const {
         for (const std::uint64_t hits : per_cpu) sums[probe] += hits;
     }
     return sums;
+}
+
+Result<void> KernelSide::follow(int pid, std::uint32_t index) {
+    const auto tgid = static_cast<std::uint32_t>(pid);
+    if (bpf_map_update_elem(bpf_map__fd(state_->object->maps.mt_followed), &tgid, &index, BPF_ANY) != 0)
+        return errno_error("following pid " + std::to_string(pid), errno);
+    return {};
+}
+
+void KernelSide::unfollow(int pid) {
+    const auto tgid = static_cast<std::uint32_t>(pid);
+    bpf_map_delete_elem(bpf_map__fd(state_->object->maps.mt_followed), &tgid);
+}
+
+std::optional<mt_fork> KernelSide::take_fork(int tid) {
+    const int map = bpf_map__fd(state_->object->maps.mt_forks);
+    const auto key = static_cast<std::uint32_t>(tid);
+    mt_fork fork{};
+    if (bpf_map_lookup_elem(map, &key, &fork) != 0) return std::nullopt;
+    bpf_map_delete_elem(map, &key);
+    return fork;
+}
+
+Result<void> KernelSide::inherit(const mt_fork& fork, std::uint32_t child) {
+    mt_inheritance range{.from = fork.slot, .to = child};
+    LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &range, .ctx_size_in = sizeof range);
+    const std::uint32_t buckets = bpf_map__max_entries(state_->object->maps.mt_live);
+    for (std::uint32_t first = 0; first < buckets; first += range.buckets) {
+        range.first_bucket = first;
+        range.buckets = std::min(buckets_at_once, buckets - first);
+        if (const int code = bpf_prog_test_run_opts(bpf_program__fd(state_->object->progs.mt_inherit), &run))
+            return errno_error("copying the blocks of a forked process", -code);
+    }
+    return settle(fork, child);
+}
+
+// What the first change of each block since the fork says it was before.
+Result<void> KernelSide::settle(const mt_fork& fork, std::uint32_t child) {
+    const std::uint64_t end = __atomic_load_n(&state_->object->bss->next_change, __ATOMIC_ACQUIRE);
+    std::uint64_t* losses = reinterpret_cast<std::uint64_t*>(state_->object->bss->losses);
+    mt_inheritance settled{.from = fork.slot, .to = child};
+    LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &settled, .ctx_size_in = sizeof settled);
+    std::unordered_set<std::uint64_t> seen;
+    for (std::uint64_t number = fork.first_change; number < end; ++number) {
+        const mt_change& place = state_->journal.as<const mt_change>()[number % MT_JOURNAL_CHANGES];
+        const bool written = __atomic_load_n(&place.number, __ATOMIC_ACQUIRE) == number + 1;
+        const mt_change change = place;
+        if (!written || __atomic_load_n(&place.number, __ATOMIC_ACQUIRE) != number + 1) {
+            __atomic_fetch_add(&losses[MT_LOST_FORK_CHANGES], 1, __ATOMIC_RELAXED);
+            continue;
+        }
+        if (change.key >> MT_KEY_ADDRESS_BITS != fork.slot || !seen.insert(change.key).second) continue;
+        settled.address = change.key;
+        settled.block = change.block;
+        settled.had = change.taken;
+        if (const int code = bpf_prog_test_run_opts(bpf_program__fd(state_->object->progs.mt_settle), &run))
+            return errno_error("copying the blocks of a forked process", -code);
+    }
+    return {};
+}
+
+void KernelSide::forget_blocks(const std::vector<bool>& ended) {
+    auto* buckets = state_->live.as<mt_bucket>();
+    for (std::size_t i = 0; i < live().size(); ++i) {
+        for (__u64& place : buckets[i].keys) {
+            __u64 key = __atomic_load_n(&place, __ATOMIC_RELAXED);
+            if (key == MT_KEY_FREE || key == MT_KEY_BUSY) continue;
+            const std::size_t slot = key >> MT_KEY_ADDRESS_BITS;
+            if (slot < ended.size() && ended[slot]) __atomic_compare_exchange_n(&place, &key, MT_KEY_FREE, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+        }
+    }
+}
+
+// Its key goes last: only then may another stack take the place.
+void KernelSide::forget_site(std::uint32_t site) {
+    mt_site& gone = state_->sites.as<mt_site>()[site];
+    const std::uint64_t key = gone.key;
+    mt_site empty{};
+    empty.key = key;
+    gone = empty;
+    __atomic_store_n(&gone.key, 0, __ATOMIC_RELEASE);
+}
+
+void KernelSide::forget_code(const std::vector<bool>& ended) {
+    const int map = bpf_map__fd(state_->object->maps.mt_codes);
+    const auto is_ended = [&](std::uint64_t key) { return (key >> MT_KEY_ADDRESS_BITS) < ended.size() && ended[key >> MT_KEY_ADDRESS_BITS]; };
+    std::vector<std::uint64_t> gone, keys(codes_at_once);
+    std::vector<std::byte> values(codes_at_once * bpf_map__value_size(state_->object->maps.mt_codes));
+    std::uint64_t position = 0;
+    for (bool first = true, more = true; more; first = false) {
+        std::uint32_t count = codes_at_once;
+        more = bpf_map_lookup_batch(map, first ? nullptr : &position, &position, keys.data(), values.data(), &count, nullptr) == 0;
+        if (!more && errno != ENOENT) break;
+        std::copy_if(keys.begin(), keys.begin() + count, std::back_inserter(gone), is_ended);
+    }
+    for (const std::uint64_t key : gone) bpf_map_delete_elem(map, &key);
+    for (mt_code_cell& cell : state_->object->bss->code_cells)
+        if (std::uint64_t key = __atomic_load_n(&cell.key, __ATOMIC_ACQUIRE); key != MT_CODE_BUSY && is_ended(key))
+            __atomic_compare_exchange_n(&cell.key, &key, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 const Capacities& KernelSide::capacities() const { return state_->capacities; }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -34,7 +35,8 @@ std::uint64_t table_bytes(const Capacities& capacities);
 /// Move-only. Everything it shows is live memory written by the kernel.
 class KernelSide {
 public:
-    static Result<KernelSide> load(const Capacities& capacities, AttachMethod method, int pid);
+    /// `follow`: with what following forks needs.
+    static Result<KernelSide> load(const Capacities& capacities, AttachMethod method, bool follow);
     KernelSide(KernelSide&&) noexcept;
     KernelSide& operator=(KernelSide&&) noexcept;
     ~KernelSide();
@@ -42,11 +44,28 @@ public:
     [[nodiscard]] const bpf_program* enter() const;
     [[nodiscard]] const bpf_program* leave() const;
     [[nodiscard]] const bpf_program* release() const;
-    /// Attaches the tracepoint that tells of exec.
-    Result<void> watch_exec();
+    /// Attaches the tracepoint that tells of exec and, where forks are followed, what tells of them.
+    Result<void> watch();
 
     void count(bool on);
-    [[nodiscard]] mt_process& process();
+    /// By index, below most_processes().
+    [[nodiscard]] mt_process& process(std::uint32_t index = 0);
+    [[nodiscard]] const mt_process& process(std::uint32_t index = 0) const;
+    [[nodiscard]] std::uint32_t most_processes() const;
+    /// Execs and forks of process `pid` are from now on those of process `index`.
+    Result<void> follow(int pid, std::uint32_t index);
+    void unfollow(int pid);
+    /// The fork that thread `tid` is in, forgotten thereby; nothing when its process was not followed.
+    std::optional<mt_fork> take_fork(int tid);
+    /// Copies the live blocks of `fork.slot` to process `child` as they were at the fork. The forking thread and the child are held.
+    Result<void> inherit(const mt_fork& fork, std::uint32_t child);
+    /// Takes all blocks of slots out of the live table, `ended` says which; nothing may run in them any more.
+    void forget_blocks(const std::vector<bool>& ended);
+    /// Makes room for another site where one was; no block of it may be live.
+    void forget_site(std::uint32_t site);
+    /// Takes what is known of code objects of slots out, likewise.
+    void forget_code(const std::vector<bool>& ended);
+
     [[nodiscard]] std::span<const mt_site> sites() const;
     [[nodiscard]] std::span<const mt_bucket> live() const;
     /// The stack record of a site: MT_STACK_WORDS(frames) words.
@@ -64,6 +83,13 @@ public:
 
 private:
     struct State;
+    /// What tells of forks: the copying of the memory, or a tracepoint some microseconds later.
+    enum class Follow : std::uint8_t { none, by_copy, by_tracepoint };
+    struct Namespace {
+        std::uint64_t device, inode;
+    };
+    static int load_object(State& state, AttachMethod method, const Namespace& ours);
+    Result<void> settle(const mt_fork& fork, std::uint32_t child);
     explicit KernelSide(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };

@@ -9,6 +9,11 @@
 namespace memtrace {
 namespace {
 
+// One more would make keys that look like MT_KEY_BUSY.
+constexpr std::uint32_t most_slots = 0xffff;
+// A parent's blocks are there once more for each child: room for a few of them.
+constexpr std::uint64_t room_for_copies = 4;
+
 std::uint64_t available_memory_bytes() {
     std::ifstream file("/proc/meminfo");
     std::string key, unit;
@@ -20,34 +25,18 @@ std::uint64_t available_memory_bytes() {
     return 1ULL << 30;
 }
 
-bool same_place(const PlannedProbe& a, const PlannedProbe& b) { return a.file == b.file && a.offset == b.offset && a.site.address == b.site.address; }
-
-AttachPoint point_of(const PlannedProbe& probe, std::size_t index) {
-    const auto at = [&](unsigned argument) { return probe.site.registers[std::min<std::size_t>(probe.first_argument + argument, 5)]; };
-    const unsigned ctx = probe.domain_by_ctx ? probe.site.registers[0] : MT_NO_REGISTER;
-    return {probe.attach_path, probe.offset, MT_COOKIE(index, 0, probe.domain, probe.interpreter, probe.shape, at(0), at(1), at(2), ctx)};
+std::shared_ptr<void> stop_threads(int pid) {
+    Result<StoppedThreads> stopped = StoppedThreads::stop(pid);
+    return stopped ? std::make_shared<StoppedThreads>(*std::move(stopped)) : nullptr;
 }
 
 }  // namespace
-
-Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const ProbeCosts& costs, const PythonOptions& python, Loading loading) {
-    Plan plan;
-    std::vector<std::string> skipped;
-    if (Result<void> done = refresh_modules(target.pid(), modules, skipped); !done) return std::move(done).error();
-    if (Result<void> done = plan_libc(modules, costs, plan); !done && loading == Loading::complete) {
-        if (!skipped.empty()) return std::move(done).error().in("pid " + std::to_string(target.pid()) + " (" + skipped.front() + ")");
-        return std::move(done).error().in("pid " + std::to_string(target.pid()));
-    }
-    plan_wrappers(modules, plan);
-    plan_python(target, modules, costs, python, plan);
-    return plan;
-}
 
 Result<Session> Session::open(Target target, const Calibration& calibration, const SessionOptions& options) {
     Result<ProcessInfo> info = read_process(target.pid());
     if (!info) return std::move(info).error();
     const std::uint64_t available = available_memory_bytes();
-    Capacities capacities = default_capacities(info->rss_bytes, available, options.frames);
+    Capacities capacities = default_capacities(info->rss_bytes * (options.follow ? room_for_copies : 1), available, options.frames);
     capacities.live_blocks = options.live_blocks.value_or(capacities.live_blocks);
     capacities.sites = options.sites.value_or(capacities.sites);
     // The kernel would try, and end other processes on the way.
@@ -56,150 +45,127 @@ Result<Session> Session::open(Target target, const Calibration& calibration, con
                          " sites need " + std::to_string(wanted >> 20) + " MiB of kernel memory; " + std::to_string(available >> 20) +
                          " MiB are available",
                      "ask for less than half of that with --live-blocks (32 bytes each), --sites and --frames"};
-    Result<KernelSide> kernel = KernelSide::load(capacities, calibration.method, target.pid());
+    Result<KernelSide> kernel = KernelSide::load(capacities, calibration.method, options.follow);
     if (!kernel) return std::move(kernel).error();
-    if (Result<void> done = kernel->watch_exec(); !done) return std::move(done).error();
-    return Session(std::move(target), calibration, options, *std::move(kernel));
+    if (Result<void> done = kernel->watch(); !done) return std::move(done).error();
+    const int pid = target.pid();
+    Session session(std::unique_ptr<TraceContext>(new TraceContext{
+                        calibration, options.redirect, options.hold ? options.hold : stop_threads, *std::move(kernel), Places()}),
+                    std::move(target));
+    if (Result<void> done = session.kernel().follow(pid, 0); !done) return std::move(done).error();
+    return session;
 }
 
-Session::Session(Target target, Calibration calibration, const SessionOptions& options, KernelSide kernel)
-    : target_(std::make_unique<Target>(std::move(target))), calibration_(calibration), options_(options), kernel_(std::move(kernel)) {}
+Session::Session(std::unique_ptr<TraceContext> context, Target target) : context_(std::move(context)) {
+    for (std::uint32_t index = kernel().most_processes(); index-- > 1;) free_indexes_.push_back(index);
+    processes_.push_back(std::make_unique<TracedProcess>(std::move(target), *context_, 0, *new_slot()));
+}
 
 Session::~Session() {
-    if (target_) (void)stop();
+    if (context_ && !processes_.empty()) (void)stop();
 }
 
-Result<void> Session::update(Loading loading) {
-    PythonOptions python{options_.redirect};
-    for (const PlannedRedirect& redirect : written_) python.ours.push_back(redirect.slot);
-    Result<Plan> fresh = make_plan(*target_, modules_, calibration_.costs, python, loading);
-    if (!fresh) return std::move(fresh).error();
-    take_pythons(*fresh);
-    const std::size_t first_new = plan_.probes.size();
-    for (PlannedProbe& probe : fresh->probes) {
-        const bool known = std::any_of(plan_.probes.begin(), plan_.probes.end(), [&](const PlannedProbe& p) { return same_place(p, probe); });
-        if (!known && plan_.probes.size() < MT_MAX_PROBES) plan_.probes.push_back(std::move(probe));
-    }
-    plan_.notes = std::move(fresh->notes);
-    plan_.redirects = std::move(fresh->redirects);
-    plan_.wrapper_calls = std::move(fresh->wrapper_calls);
-    kernel_.process().wrapper_calls_known = 0;
-    std::copy(plan_.wrapper_calls.begin(), plan_.wrapper_calls.end(), kernel_.process().wrapper_calls);
-    kernel_.process().wrapper_calls_known = plan_.wrapper_calls.size();
-    if (Result<void> done = attach_new(first_new); !done) return done;
-    if (Result<void> same = target_->check_image(modules_.front().mappings.front().start); !same) return same;
-    return loading == Loading::complete ? write_redirects(plan_.redirects) : Result<void>();
+// Numbers are used once: what is left of an ended process anywhere can never be taken for another one's.
+std::optional<std::uint16_t> Session::new_slot() {
+    if (next_slot_ >= most_slots) return std::nullopt;
+    ended_slots_.push_back(false);
+    return static_cast<std::uint16_t>(next_slot_++);
 }
 
-// Probes that are attached know their interpreter by its index: one that is known keeps it, in the plan and in the kernel.
-void Session::take_pythons(Plan& fresh) {
-    std::vector<unsigned> index;
-    for (PlannedPython& python : fresh.pythons) {
-        const auto known = std::find_if(plan_.pythons.begin(), plan_.pythons.end(),
-                                        [&](const PlannedPython& other) { return other.python.runtime == python.python.runtime; });
-        index.push_back(static_cast<unsigned>(known - plan_.pythons.begin()));
-        if (known != plan_.pythons.end())
-            *known = std::move(python);
-        else if (plan_.pythons.size() < MT_MAX_INTERPRETERS)
-            plan_.pythons.push_back(std::move(python));
-    }
-    for (PlannedProbe& probe : fresh.probes)
-        if (probe.interpreter < index.size()) probe.interpreter = std::min(index[probe.interpreter], MT_MAX_INTERPRETERS - 1U);
-    mt_process& process = kernel_.process();
-    for (std::size_t i = 0; i < plan_.pythons.size(); ++i) process.pythons[i] = plan_.pythons[i].python;
-    process.pythons_known = plan_.pythons.size();
+Result<TracedProcess*> Session::adopt(Target target) {
+    const int pid = target.pid();
+    if (free_indexes_.empty())
+        return Error{"pid " + std::to_string(pid) + " is not traced: " + std::to_string(kernel().most_processes()) + " processes are already"};
+    const std::optional<std::uint16_t> slot = new_slot();
+    if (!slot) return Error{"pid " + std::to_string(pid) + " is not traced: there were " + std::to_string(most_slots) + " processes before it"};
+    const std::uint32_t index = free_indexes_.back();
+    if (Result<void> done = kernel().follow(pid, index); !done) return std::move(done).error();
+    free_indexes_.pop_back();
+    processes_.push_back(std::make_unique<TracedProcess>(std::move(target), *context_, index, *slot));
+    return processes_.back().get();
 }
 
-// Releases first, then returns, then entries: a block that is counted is never freed unseen, a call never entered without its return.
-Result<void> Session::attach_new(std::size_t first_new) {
-    std::vector<AttachPoint> releases, calls;
-    for (std::size_t i = first_new; i < plan_.probes.size(); ++i)
-        (needs_return(plan_.probes[i].shape) ? calls : releases).push_back(point_of(plan_.probes[i], i));
-    const struct {
-        const bpf_program* program;
-        const std::vector<AttachPoint>& points;
-        bool at_return;
-    } steps[] = {{kernel_.release(), releases, false}, {kernel_.leave(), calls, true}, {kernel_.enter(), calls, false}};
-    for (const auto& step : steps) {
-        Result<Links> links = attach(step.program, calibration_.method, target_->pid(), step.points, step.at_return);
-        if (!links) return std::move(links).error();
-        links_.push_back(*std::move(links));
-    }
-    return {};
+Result<TracedProcess*> Session::add(int pid) {
+    Result<Target> target = Target::open(pid);
+    if (!target) return std::move(target).error();
+    return adopt(*std::move(target));
 }
 
-Result<void> Session::write_redirects(const std::vector<PlannedRedirect>& redirects) {
-    if (redirects.empty()) return {};
-    std::optional<StoppedThreads> stopped;
-    const auto begin = std::chrono::steady_clock::now();
-    // A debugger (or we, who launched it) may hold it already, or a thread be stuck in the kernel. Then the threads run on: an
-    // aligned store of 8 bytes is seen whole or not at all.
-    if (Result<StoppedThreads> result = StoppedThreads::stop(target_->pid())) stopped.emplace(*std::move(result));
-    for (const PlannedRedirect& redirect : redirects) {
-        // The program may have put another function there since: that one is planned for next time, not overwritten.
-        const Result<std::uint64_t> now = target_->read<std::uint64_t>(redirect.slot);
-        if (!now || *now != redirect.found) continue;
-        std::erase_if(written_, [&](const PlannedRedirect& earlier) { return earlier.slot == redirect.slot; });
-        written_.push_back(redirect);
-        if (Result<void> done = target_->write_pointer(redirect.slot, redirect.target); !done)
-            return std::move(done).error().in("redirecting " + redirect.name);
+Result<TracedProcess*> Session::add_child(TracedProcess& parent, int tid, int child) {
+    const std::optional<mt_fork> known = kernel().take_fork(tid);
+    Result<TracedProcess*> added = add(child);
+    if (added) (*added)->become_copy_of(parent);
+    Result<void> copied;
+    if (added) {
+        // A fork the kernel side did not see (in a foreign pid namespace): what other threads changed since is not told apart.
+        const mt_fork fork = known.value_or(mt_fork{UINT64_MAX, parent.index(), parent.slot()});
+        copied = kernel().inherit(fork, (*added)->index());
     }
-    stopped.reset();
-    pause_ = std::chrono::steady_clock::now() - begin;
-    return {};
+    if (known && known->slot == parent.slot()) __atomic_fetch_sub(&parent.kernel().forking, 1, __ATOMIC_RELAXED);
+    if (!copied) (*added)->add_note("pid " + std::to_string(child) + ": blocks older than its fork are missing: " + copied.error().what);
+    return added;
 }
 
-bool Session::redirects_changed() const {
-    return std::any_of(plan_.redirects.begin(), plan_.redirects.end(), [&](const PlannedRedirect& redirect) {
-        const Result<std::uint64_t> now = target_->read<std::uint64_t>(redirect.slot);
-        return now && *now != redirect.target;
-    });
+void Session::forget_fork(int tid) {
+    const std::optional<mt_fork> fork = kernel().take_fork(tid);
+    if (!fork || fork->process >= kernel().most_processes()) return;
+    mt_process& process = kernel().process(fork->process);
+    if (process.slot == fork->slot) __atomic_fetch_sub(&process.forking, 1, __ATOMIC_RELAXED);
 }
 
-// Only slots that still hold what we wrote are ours to restore.
-Result<void> Session::restore_redirects() {
-    if (written_.empty() || !target_->alive() || kernel_.process().ended) {
-        written_.clear();
-        return {};
-    }
-    const Result<StoppedThreads> stopped = StoppedThreads::stop(target_->pid());
-    Result<void> outcome;
-    for (const PlannedRedirect& redirect : written_) {
-        const Result<std::uint64_t> now = target_->read<std::uint64_t>(redirect.slot);
-        if (!now || *now != redirect.target) continue;
-        if (Result<void> done = target_->write_pointer(redirect.slot, redirect.original); !done)
-            outcome = std::move(done).error().in("restoring " + redirect.name);
-    }
-    written_.clear();
-    return outcome;
+Result<void> Session::image_replaced(TracedProcess& process) {
+    const std::optional<std::uint16_t> slot = new_slot();
+    if (!slot) return Error{"there were " + std::to_string(most_slots) + " programs before this one"};
+    ended_slots_[process.slot()] = true;
+    return process.image_replaced(*slot);
+}
+
+void Session::end(TracedProcess& process) {
+    kernel().unfollow(process.pid());
+    ended_slots_[process.slot()] = true;
+    process.end();
+}
+
+void Session::forget_ended() {
+    if (!has_ended()) return;
+    kernel().forget_blocks(ended_slots_);
+    kernel().forget_code(ended_slots_);
+    const std::span<const mt_site> sites = kernel().sites();
+    for (std::uint32_t id = 0; id < sites.size(); ++id)
+        if (sites[id].key != 0 && sites[id].flags & MT_SITE_READY && ended_slots_[sites[id].slot]) kernel().forget_site(id);
+    std::fill(ended_slots_.begin(), ended_slots_.end(), false);
+    const auto first_gone = std::stable_partition(processes_.begin() + 1, processes_.end(), [](const auto& process) { return !process->ended(); });
+    for (auto gone = first_gone; gone != processes_.end(); ++gone) free_indexes_.push_back((*gone)->index());
+    processes_.erase(first_gone, processes_.end());
+}
+
+bool Session::has_ended() const { return std::find(ended_slots_.begin(), ended_slots_.end(), true) != ended_slots_.end(); }
+
+TracedProcess* Session::find(int pid) {
+    for (const auto& process : processes_)
+        if (process->pid() == pid && !process->ended()) return process.get();
+    return nullptr;
 }
 
 void Session::start() {
     if (started_ == std::chrono::steady_clock::time_point{}) started_ = std::chrono::steady_clock::now();
-    kernel_.count(true);
+    kernel().count(true);
 }
 
-Result<void> Session::image_replaced() {
-    written_.clear();
-    plan_.redirects.clear();
-    modules_.clear();
-    mt_process& process = kernel_.process();
-    process.pythons_known = 0;
-    plan_.pythons.clear();
-    process.total.bytes = 0;
-    for (mt_usage& usage : process.domains) usage.bytes = 0;
-    ++process.slot;
-    process.ended = 0;
-    return target_->reopen();
+Result<void> Session::restore() {
+    if (stopped_) return {};
+    stopped_ = std::chrono::steady_clock::now();
+    kernel().count(false);
+    Result<void> outcome;
+    for (const auto& process : processes_)
+        if (Result<void> done = process->restore_redirects(); !done) outcome = std::move(done);
+    return outcome;
 }
 
 Result<void> Session::stop() {
-    if (stopped_) return {};
-    stopped_ = std::chrono::steady_clock::now();
-    kernel_.count(false);
-    Result<void> restored = restore_redirects();
-    links_.clear();
-    return restored;
+    Result<void> outcome = restore();
+    for (const auto& process : processes_) process->remove_probes();
+    return outcome;
 }
 
 std::chrono::nanoseconds Session::traced_for() const { return stopped_.value_or(std::chrono::steady_clock::now()) - started_; }

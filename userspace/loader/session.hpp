@@ -1,15 +1,14 @@
-// One trace of one process, from the first look at it to the last pointer put back.
+// One trace, from the first look at a process to the last pointer put back: of one process, or of it and those it makes.
 #pragma once
 
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "loader/calibrate.hpp"
-#include "loader/kernel_side.hpp"
-#include "probes/plan.hpp"
+#include "loader/traced_process.hpp"
 #include "process/target.hpp"
 #include "python/plan.hpp"
 #include "util/result.hpp"
@@ -21,13 +20,9 @@ struct SessionOptions {
     std::optional<std::uint32_t> sites;
     std::uint32_t frames = 1;
     bool redirect = true;
+    bool follow = false;  ///< With room for more than one process, and what copying a fork's blocks needs.
+    HoldThreads hold;     ///< Default: StoppedThreads.
 };
-
-enum class Loading : bool { complete, in_progress };
-
-/// What would be done to a process, without doing it.
-/// `loading`: the dynamic loader is still at work, so that an allocator may not be there yet.
-Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const ProbeCosts& costs, const PythonOptions& python, Loading loading);
 
 /// Move-only. Destroying it undoes everything in reverse: redirected pointers first, then probes, then maps.
 class Session {
@@ -40,48 +35,68 @@ public:
 
     /// Plans for what the process maps now and adds the probes and redirects that are not there yet. A running target is held
     /// still while its pointers change; while it is loading the caller holds it, and its pointers are left alone.
-    Result<void> update(Loading loading);
+    Result<void> update(Loading loading) { return root().update(loading); }
     /// Counting begins.
     void start();
     /// Whether the program has replaced a redirected pointer since; update() then finds out what by.
-    [[nodiscard]] bool redirects_changed() const;
+    [[nodiscard]] bool redirects_changed() const { return root().redirects_changed(); }
     /// The process runs another program now: what was counted stays, its blocks and pointers are gone. Counting goes on.
-    Result<void> image_replaced();
-    /// Puts pointers back and removes the probes; counting ends. Errors say which pointer could not be put back.
+    Result<void> image_replaced() { return image_replaced(root()); }
+    /// Counting ends and pointers are put back; the probes are still there. Errors say which pointer could not be put back.
+    Result<void> restore();
+    /// The same, and removes the probes.
     Result<void> stop();
     /// One sentence more for every report: something that is not seen.
-    void add_note(std::string note) { plan_.notes.push_back(std::move(note)); }
+    void add_note(std::string note) { root().add_note(std::move(note)); }
     /// Frees what only update() needs.
-    void forget_modules() { modules_.clear(); }
+    void forget_modules() { root().forget_modules(); }
 
-    [[nodiscard]] const Target& target() const { return *target_; }
-    [[nodiscard]] KernelSide& kernel() { return kernel_; }
-    [[nodiscard]] const KernelSide& kernel() const { return kernel_; }
-    [[nodiscard]] const Plan& plan() const { return plan_; }
-    [[nodiscard]] AttachMethod method() const { return calibration_.method; }
+    /// Another process, traced from now on; nothing is attached yet. Errors: too many, gone, no permission.
+    Result<TracedProcess*> add(int pid);
+    /// The child that thread `tid` of `parent` has just forked, with a copy of its blocks. Both are held by the caller. The thread may run on
+    /// then; the child after attach_planned() or update().
+    Result<TracedProcess*> add_child(TracedProcess& parent, int tid, int child);
+    /// Thread `tid` has forked what gets no copy.
+    void forget_fork(int tid);
+    /// As image_replaced(), of any of them.
+    Result<void> image_replaced(TracedProcess& process);
+    /// It has ended or is no longer followed: its probes are removed. Its numbers stay to be read until forget_ended().
+    void end(TracedProcess& process);
+    /// Takes processes that have ended, and the blocks of programs that were replaced, out of the kernel's tables.
+    void forget_ended();
+    /// Whether the blocks of a slot wait for forget_ended().
+    [[nodiscard]] bool has_ended(std::uint16_t slot) const { return slot < ended_slots_.size() && ended_slots_[slot]; }
+    [[nodiscard]] bool has_ended() const;
+    [[nodiscard]] TracedProcess* find(int pid);
+    /// The first is the one the trace began with.
+    [[nodiscard]] std::span<const std::unique_ptr<TracedProcess>> processes() const { return processes_; }
+
+    [[nodiscard]] TracedProcess& root() { return *processes_.front(); }
+    [[nodiscard]] const TracedProcess& root() const { return *processes_.front(); }
+    [[nodiscard]] const Target& target() const { return root().target(); }
+    [[nodiscard]] KernelSide& kernel() { return context_->kernel; }
+    [[nodiscard]] const KernelSide& kernel() const { return context_->kernel; }
+    [[nodiscard]] const Plan& plan() const { return root().plan(); }
+    /// The probes of all processes; KernelSide::hits() counts in this order.
+    [[nodiscard]] const std::vector<PlannedProbe>& probes() const { return context_->places.probes(); }
+    [[nodiscard]] AttachMethod method() const { return context_->calibration.method; }
     /// Since start(); until stop() when it was called.
     [[nodiscard]] std::chrono::nanoseconds traced_for() const;
     /// How long the target was held still when its pointers were changed last.
-    [[nodiscard]] std::chrono::nanoseconds pause() const { return pause_; }
+    [[nodiscard]] std::chrono::nanoseconds pause() const { return root().pause(); }
 
 private:
-    Session(Target target, Calibration calibration, const SessionOptions& options, KernelSide kernel);
-    void take_pythons(Plan& fresh);
-    Result<void> attach_new(std::size_t first_new);
-    Result<void> write_redirects(const std::vector<PlannedRedirect>& redirects);
-    Result<void> restore_redirects();
+    Session(std::unique_ptr<TraceContext> context, Target target);
+    Result<TracedProcess*> adopt(Target target);
+    std::optional<std::uint16_t> new_slot();
 
-    std::unique_ptr<Target> target_;
-    Calibration calibration_;
-    SessionOptions options_;
-    KernelSide kernel_;
-    Plan plan_;
-    std::vector<Module> modules_;
-    std::vector<Links> links_;
-    std::vector<PlannedRedirect> written_;
+    std::unique_ptr<TraceContext> context_;
+    std::vector<std::unique_ptr<TracedProcess>> processes_;
+    std::vector<std::uint32_t> free_indexes_;
+    std::uint32_t next_slot_ = 0;
+    std::vector<bool> ended_slots_;  ///< Of which blocks may still lie in the tables.
     std::chrono::steady_clock::time_point started_{};
     std::optional<std::chrono::steady_clock::time_point> stopped_;
-    std::chrono::nanoseconds pause_{};
 };
 
 }  // namespace memtrace

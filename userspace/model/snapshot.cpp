@@ -1,5 +1,7 @@
 #include "model/snapshot.hpp"
 
+#include <algorithm>
+
 namespace memtrace {
 
 Counters& Counters::operator+=(const Counters& other) {
@@ -8,6 +10,13 @@ Counters& Counters::operator+=(const Counters& other) {
     freed_blocks += other.freed_blocks;
     freed_bytes += other.freed_bytes;
     return *this;
+}
+
+std::vector<bool> Snapshot::processes_that_count() const {
+    const bool none_runs = std::all_of(processes.begin(), processes.end(), [](const Process& process) { return process.ended; });
+    std::vector<bool> count;
+    for (const Process& process : processes) count.push_back(none_runs || !process.ended);
+    return count;
 }
 
 std::size_t Interner::FrameHash::operator()(const Frame& frame) const {

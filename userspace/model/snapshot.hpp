@@ -86,6 +86,7 @@ struct Process {
         bool operator==(const DomainUsage&) const = default;
     };
     std::vector<DomainUsage> domains;
+    bool ended = false;  ///< The numbers are those of its end: what it had not freed then.
     bool operator==(const Process&) const = default;
 };
 
@@ -126,6 +127,8 @@ struct Snapshot {
     std::vector<std::string> strings{std::string()};
     std::vector<Frame> frames;
 
+    /// Whether what a process holds is memory in use: it runs, or none does any more and all count with what they held at their ends.
+    [[nodiscard]] std::vector<bool> processes_that_count() const;
     [[nodiscard]] const std::string& text(StringId id) const { return strings[static_cast<std::size_t>(id)]; }
     [[nodiscard]] const Frame& frame(FrameId id) const { return frames[static_cast<std::size_t>(id)]; }
     bool operator==(const Snapshot&) const = default;

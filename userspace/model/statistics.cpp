@@ -44,7 +44,7 @@ std::string_view source_file(std::string_view file) {
 
 class Grouping {
 public:
-    Grouping(const Snapshot& snapshot, const View& view) : snapshot_(snapshot), view_(view), group_of_frame_(snapshot.frames.size(), kNone) {
+    Grouping(const Snapshot& snapshot, const View& view) : snapshot_(snapshot), view_(view), counts_(snapshot.processes_that_count()), group_of_frame_(snapshot.frames.size(), kNone) {
         for (const Site& site : snapshot.sites) add(site);
         name_domains();
     }
@@ -55,6 +55,7 @@ private:
 
     void add(const Site& site) {
         const std::uint64_t blocks = site.counters.live_blocks();
+        if (site.process < counts_.size() && !counts_[site.process]) return;
         if (blocks == 0 || !passes(snapshot_, site, view_.filters)) return;
         const std::uint32_t index = group_of(shown_frame(site));
         Group& group = groups_[index];
@@ -101,6 +102,7 @@ private:
 
     const Snapshot& snapshot_;
     const View& view_;
+    std::vector<bool> counts_;  ///< By process.
     std::vector<std::uint32_t> group_of_frame_;
     std::unordered_map<Key, std::uint32_t, KeyHash> groups_by_key_;
     std::vector<Group> groups_;

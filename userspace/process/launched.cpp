@@ -1,13 +1,9 @@
 #include "process/launched.hpp"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
-#include <sys/mman.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,18 +15,15 @@
 #include <cstring>
 #include <thread>
 
-#include "process/info.hpp"
+#include "process/loading.hpp"
+#include "process/ptrace_stops.hpp"
 #include "util/unique_fd.hpp"
 
 namespace memtrace {
 namespace {
 
-constexpr long trace_options = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD;
-// While a breakpoint of ours stands in its code it cannot go on alone.
-constexpr long loading_options = trace_options | PTRACE_O_EXITKILL;
+constexpr long trace_options = PTRACE_O_TRACEEXEC;
 constexpr auto release_limit = std::chrono::seconds(1);
-constexpr int system_call_stop = SIGTRAP | 0x80;
-constexpr unsigned char breakpoint_byte = 0xcc;
 
 std::optional<unsigned> environment_id(const char* name) {
     const char* text = getenv(name);
@@ -66,19 +59,6 @@ bool become_invoking_user() {
     _exit(code == ENOENT ? 127 : 126);
 }
 
-int event_of(int status) { return status >> 16; }
-
-// Stopped by a terminal or SIGSTOP, not by us.
-bool is_group_stop(int status) { return event_of(status) == PTRACE_EVENT_STOP && WSTOPSIG(status) != SIGTRAP; }
-
-bool maps_code(int pid) {
-    __ptrace_syscall_info info{};
-    if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info) <= 0) return false;
-    if (info.op != PTRACE_SYSCALL_INFO_ENTRY) return false;
-    const bool protects = info.entry.nr == SYS_mmap || info.entry.nr == SYS_mprotect;
-    return protects && info.entry.args[2] & PROT_EXEC;
-}
-
 }  // namespace
 
 Result<Launched> Launched::start(const std::vector<std::string>& arguments) {
@@ -106,7 +86,7 @@ Result<Launched> Launched::start(const std::vector<std::string>& arguments) {
     int status = 0;
     while (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status)) {
         if (event_of(status) == PTRACE_EVENT_EXEC) return launched;
-        ptrace(PTRACE_CONT, pid, nullptr, reinterpret_cast<void*>(static_cast<long>(event_of(status) ? 0 : WSTOPSIG(status))));
+        ptrace(PTRACE_CONT, pid, nullptr, signal_argument(signal_of(status)));
     }
     launched.pid_ = 0;
     int code = EIO;
@@ -118,68 +98,13 @@ Launched::~Launched() {
     if (pid_ > 0 && !ending_) release();
 }
 
-std::optional<int> Launched::step(int request, int signal) {
-    ptrace(static_cast<__ptrace_request>(request), pid_, nullptr, reinterpret_cast<void*>(static_cast<long>(signal)));
-    int status = 0;
-    pid_t got = 0;
-    do got = waitpid(pid_, &status, __WALL);
-    while (got < 0 && errno == EINTR);
-    if (got == pid_ && WIFSTOPPED(status)) return status;
-    ended(status);
-    return std::nullopt;
-}
-
-void Launched::ended(int status) { ending_ = Ending{WIFSIGNALED(status), WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)}; }
+void Launched::ended(int status) { ending_ = ending_of(status); }
 
 Result<void> Launched::load(const std::function<Result<void>()>& mapped) {
-    if (Result<void> done = mapped(); !done) return done;
-    Result<std::uint64_t> entry = read_auxv(pid_, AT_ENTRY);
-    if (!entry) return std::move(entry).error().in("finding the entry point");
-    return load_with_breakpoint(*entry, mapped);
-}
-
-// The loader maps libraries by system calls; after each that maps code everything stands still for `mapped`. A breakpoint at the
-// entry point tells the end of it: there the original byte is put back.
-Result<void> Launched::load_with_breakpoint(std::uint64_t entry, const std::function<Result<void>()>& mapped) {
-    ptrace(PTRACE_SETOPTIONS, pid_, nullptr, reinterpret_cast<void*>(loading_options));
-    errno = 0;
-    const long original = ptrace(PTRACE_PEEKTEXT, pid_, entry, nullptr);
-    if (errno != 0) return errno_error("reading the entry point", errno);
-    const long broken = (original & ~0xffL) | breakpoint_byte;
-    if (ptrace(PTRACE_POKETEXT, pid_, entry, broken) != 0) return errno_error("marking the entry point", errno);
-    Result<void> outcome;
-    bool mapping = false;
-    int signal = 0;
-    int request = PTRACE_SYSCALL;
-    while (outcome) {
-        const std::optional<int> status = step(request, signal);
-        if (!status) return outcome;
-        signal = 0;
-        request = PTRACE_SYSCALL;
-        if (WSTOPSIG(*status) == system_call_stop) {
-            const bool done = std::exchange(mapping, maps_code(pid_));
-            if (done && !mapping) outcome = mapped();
-            continue;
-        }
-        if (event_of(*status)) {
-            if (is_group_stop(*status)) request = PTRACE_LISTEN;
-            continue;
-        }
-        user_regs_struct registers{};
-        ptrace(PTRACE_GETREGS, pid_, nullptr, &registers);
-        if (WSTOPSIG(*status) == SIGTRAP && registers.rip == entry + 1) {
-            registers.rip = entry;
-            ptrace(PTRACE_SETREGS, pid_, nullptr, &registers);
-            break;
-        }
-        signal = WSTOPSIG(*status);
-    }
-    // A uprobe may have come to stand in the same word: only our byte is put back.
-    errno = 0;
-    const long now = ptrace(PTRACE_PEEKTEXT, pid_, entry, nullptr);
-    ptrace(PTRACE_POKETEXT, pid_, entry, (now & ~0xffL) | (original & 0xff));
-    ptrace(PTRACE_SETOPTIONS, pid_, nullptr, reinterpret_cast<void*>(trace_options));
-    return outcome ? mapped() : outcome;
+    std::optional<int> status;
+    Result<void> done = run_to_entry(pid_, trace_options, mapped, status);
+    if (status) ended(*status);
+    return done;
 }
 
 void Launched::resume() {
@@ -200,7 +125,7 @@ bool Launched::handle_events() {
             ptrace(PTRACE_LISTEN, pid_, nullptr, nullptr);
             continue;
         }
-        ptrace(PTRACE_CONT, pid_, nullptr, reinterpret_cast<void*>(static_cast<long>(event_of(status) ? 0 : WSTOPSIG(status))));
+        ptrace(PTRACE_CONT, pid_, nullptr, signal_argument(signal_of(status)));
     }
     return false;
 }
@@ -226,8 +151,7 @@ void Launched::release() {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     if (got != pid_) return;  // it does not stop (its main thread is gone): the kernel lets go of it when we end
     if (!WIFSTOPPED(status)) return ended(status);
-    const int signal = event_of(status) ? 0 : WSTOPSIG(status);
-    ptrace(PTRACE_DETACH, pid_, nullptr, reinterpret_cast<void*>(static_cast<long>(signal)));
+    ptrace(PTRACE_DETACH, pid_, nullptr, signal_argument(signal_of(status)));
 }
 
 }  // namespace memtrace

@@ -9,17 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "process/ptrace_stops.hpp"
 #include "util/result.hpp"
 
 namespace memtrace {
-
-/// How the program ended.
-struct Ending {
-    bool by_signal = false;
-    int value = 0;  ///< Exit status or signal number.
-    /// What a shell would report: the exit status, or 128 + signal.
-    [[nodiscard]] int shell_status() const { return by_signal ? 128 + value : value; }
-};
 
 /// Move-only. Our child and tracee; the kernel lets it run on if we die (but ends it if we die while it is loading, when it could not
 /// run on). Destruction lets it run on, too.
@@ -45,15 +38,14 @@ public:
     [[nodiscard]] const std::optional<Ending>& ending() const { return ending_; }
     /// Ends it before it has run any code of its own.
     void cancel();
+    /// Gives the held program away: from now on it is another's tracee (ProcessTree).
+    int hand_over() { return std::exchange(pid_, 0); }
     /// Stops being its tracer.
     void release();
 
 private:
     explicit Launched(int pid) : pid_(pid) {}
     void ended(int status);
-    /// Continues with `request` (PTRACE_CONT, PTRACE_SYSCALL) until the next stop; the wait status, nothing when it ended.
-    std::optional<int> step(int request, int signal);
-    Result<void> load_with_breakpoint(std::uint64_t entry, const std::function<Result<void>()>& mapped);
 
     int pid_ = 0;
     bool traced_ = true;

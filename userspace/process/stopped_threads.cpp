@@ -5,40 +5,16 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <thread>
+
+#include "process/thread_list.hpp"
 
 namespace memtrace {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr int most_rounds = 16;  // new threads found in every one of them: the process makes threads faster than we see
-
-std::vector<int> list_threads(int pid) {
-    std::vector<int> tids;
-    std::error_code code;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task", code)) {
-        const std::string name = entry.path().filename();
-        int tid = 0;
-        if (std::from_chars(name.data(), name.data() + name.size(), tid).ec == std::errc()) tids.push_back(tid);
-    }
-    return tids;
-}
-
-// A thread that waits in the kernel for a device or a vfork child runs no code of its own, and one that has ended none any more:
-// neither reads a pointer just now, and neither would stop.
-bool needs_no_stop(int pid, int tid) {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/stat");
-    std::string text;
-    std::getline(file, text);
-    const std::size_t behind_name = text.rfind(") ");
-    if (behind_name == std::string::npos) return true;
-    const char state = text[behind_name + 2];
-    return state == 'D' || state == 'Z' || state == 'X';
-}
 
 // Detaching needs a stopped thread. A signal that stopped it instead of us is delivered, not swallowed.
 void release(int tid, int status) {

@@ -17,6 +17,8 @@ public:
 
     /// After exec: the memory of the new program.
     Result<void> reopen();
+    /// Lets go of its memory; only pid() and alive() are of use then.
+    void close() { memory_.reset(); }
 
     [[nodiscard]] int pid() const { return pid_; }
     /// Becomes readable (poll) when the process has ended.

@@ -2,9 +2,9 @@
 
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <cstring>
-
-#include "process/info.hpp"
+#include <map>
 
 namespace memtrace {
 namespace {
@@ -34,31 +34,14 @@ constexpr LossName loss_names[] = {
 #undef LOSS
 };
 
-std::uint64_t load(const std::uint64_t& word) { return __atomic_load_n(&word, __ATOMIC_ACQUIRE); }
-
-// Frees before allocations: what is allocated and freed in between never makes the live count negative.
-Counters read_counters(const mt_site& site, bool ended) {
-    Counters counters;
-    counters.freed_blocks = load(site.freed_blocks);
-    counters.freed_bytes = load(site.freed_bytes);
-    counters.allocated_blocks = load(site.allocated_blocks);
-    counters.allocated_bytes = load(site.allocated_bytes);
-    if (ended) {
-        counters.freed_blocks = counters.allocated_blocks;
-        counters.freed_bytes = counters.allocated_bytes;
-    }
-    return counters;
-}
+bool is_ready(const mt_site& site) { return site.key != 0 && __atomic_load_n(&site.flags, __ATOMIC_ACQUIRE) & MT_SITE_READY; }
 
 }  // namespace
 
-Collector::Collector(Session& session)
-    : session_(session), native_(session.target().pid()), interner_(names_), sites_(session.kernel().sites().size()) {
+Collector::Collector(Session& session) : session_(session), interner_(names_), sites_(session.kernel().sites().size()) {
     names_.tool_version = MEMTRACE_VERSION;
     names_.kernel = kernel_release();
-    (void)native_.refresh();  // an ended target is noticed by who waits for it; names are then looked up as far as possible
-    last_process_.pid = session.target().pid();
-    look_at_process();
+    added(session.root(), nullptr);
     session_.kernel().on_event([this](std::span<const std::byte> record) { handle(record); });
 }
 
@@ -79,12 +62,13 @@ void Collector::take_in() {
 // Together, so that each object file is opened once for all of them.
 void Collector::name_pending() {
     if (pending_.empty()) return;
-    std::vector<std::uint64_t> addresses;
+    std::map<ProcessNames*, std::vector<std::uint64_t>> addresses;
     for (const std::uint32_t id : pending_) {
         const std::span<const std::uint64_t> words = native_words(id);
-        addresses.insert(addresses.end(), words.begin(), words.end());
+        std::vector<std::uint64_t>& of_process = addresses[owner_of(session_.kernel().sites()[id].slot).names.get()];
+        of_process.insert(of_process.end(), words.begin(), words.end());
     }
-    if (!addresses.empty()) native_.prepare(addresses);
+    for (const auto& [names, of_process] : addresses) names->prepare(of_process);
     for (const std::uint32_t id : pending_) name_site(id);
     pending_.clear();
     symbols_in_use_ = true;
@@ -103,14 +87,18 @@ void Collector::handle(std::span<const std::byte> record) {
 }
 
 void Collector::handle_code(const mt_code_event& event) {
-    const std::vector<PlannedPython>& pythons = session_.plan().pythons;
+    const auto& processes = session_.processes();
+    const auto found = std::find_if(processes.begin(), processes.end(), [&](const auto& process) { return process->index() == event.process; });
+    if (found == processes.end()) return;
+    const TracedProcess& process = **found;
+    const std::vector<PlannedPython>& pythons = process.plan().pythons;
     if (event.interpreter >= pythons.size()) return;
     CodeObjects::Code code;
-    code.file = full_text(event.filename);
-    code.function = full_text(event.name);
+    code.file = full_text(process.target(), event.filename);
+    code.function = full_text(process.target(), event.name);
     code.first_line = event.first_line;
     code.format = static_cast<LineTableFormat>(pythons[event.interpreter].python.linetable_format);
-    code.linetable = full_table(event);
+    code.linetable = full_table(process.target(), event);
     codes_.add(event.identity, std::move(code));
 }
 
@@ -127,17 +115,17 @@ std::vector<std::byte> read_rest(const Target& target, std::uint64_t address, st
 
 }  // namespace
 
-std::string Collector::full_text(const mt_name& name) const {
+std::string Collector::full_text(const Target& target, const mt_name& name) {
     const std::size_t size = std::min<std::size_t>(std::size_t{name.of.length} * std::min<std::uint32_t>(name.of.kind, 4), longest_name);
     const std::span<const std::byte> copied = std::as_bytes(std::span(name.text)).first(std::min<std::size_t>(size, MT_NAME_BYTES));
-    const std::vector<std::byte> text = read_rest(session_.target(), name.of.address, size, copied);
+    const std::vector<std::byte> text = read_rest(target, name.of.address, size, copied);
     return decode_text(name.of.kind, text, text.size() < std::size_t{name.of.length} * name.of.kind);
 }
 
-std::vector<std::byte> Collector::full_table(const mt_code_event& event) const {
+std::vector<std::byte> Collector::full_table(const Target& target, const mt_code_event& event) {
     const std::size_t size = std::min<std::size_t>(event.linetable_length, longest_linetable);
     const std::span<const std::byte> copied = std::as_bytes(std::span(event.linetable_data)).first(std::min<std::size_t>(size, MT_LINETABLE_BYTES));
-    return read_rest(session_.target(), event.linetable, size, copied);
+    return read_rest(target, event.linetable, size, copied);
 }
 
 FrameId Collector::python_frame(std::uint64_t identity, std::uint64_t position) {
@@ -152,8 +140,8 @@ FrameId Collector::unknown_frame() {
     return interner_.frame({"<unknown>", 0, "", true});
 }
 
-FrameId Collector::native_frame(std::uint64_t address) {
-    const NativeLocation& location = native_.resolve(address);
+FrameId Collector::native_frame(ProcessNames& names, std::uint64_t address) {
+    const NativeLocation& location = names.resolve(address);
     if (!location.resolved) ++unresolved_;
     return interner_.frame({location.file, location.line, location.function, false});
 }
@@ -174,87 +162,60 @@ void Collector::name_site(std::uint32_t id) {
     if (named.named) return;
     const std::span<const std::uint64_t> python = python_words(id);
     for (std::size_t i = 0; i < python.size(); i += MT_PYTHON_FRAME_WORDS) named.frames.push_back(python_frame(python[i] & ~MT_CODE_TOLD, python[i + 1]));
-    for (const std::uint64_t address : native_words(id)) named.frames.push_back(native_frame(address));
+    ProcessNames& names = *owner_of(session_.kernel().sites()[id].slot).names;
+    for (const std::uint64_t address : native_words(id)) named.frames.push_back(native_frame(names, address));
     if (named.frames.empty()) named.frames.push_back(interner_.frame({"<unknown>", 0, "", true}));
     named.named = true;
 }
 
-// A process that has ended keeps the numbers of its last moment that we saw.
-void Collector::look_at_process() {
-    const Result<ProcessInfo> info = read_process(session_.target().pid());
-    if (!info || !session_.target().alive() || info->state == 'Z') return;
-    last_process_.command = info->command_line;
-    last_process_.start_time_ticks = info->start_time_ticks;
-    last_process_.rss_bytes = info->rss_bytes;
-    last_process_.vms_bytes = info->vms_bytes;
-}
-
-void Collector::fill_process(Snapshot& snapshot) {
-    look_at_process();
-    Process process = last_process_;
-    const mt_process& kernel = session_.kernel().process();
-    process.traced_bytes = load(kernel.total.bytes);
-    process.traced_peak_bytes = load(kernel.total.peak_bytes);
-    for (unsigned domain = 0; domain < MT_DOMAIN_COUNT; ++domain) {
-        const mt_usage& usage = kernel.domains[domain];
-        process.domains.push_back({interner_.string(domain_name(domain)), load(usage.bytes), load(usage.peak_bytes)});
+void Collector::fill_probes(Snapshot& snapshot) const {
+    const std::vector<PlannedProbe>& probes = session_.probes();
+    const std::vector<std::uint64_t> hits = session_.kernel().hits(probes.size());
+    double tracing_ns = 0;
+    for (std::size_t i = 0; i < probes.size(); ++i) {
+        const PlannedProbe& probe = probes[i];
+        const std::string method = std::string(probe.site.emulated ? "emulated" : "single-stepped") +
+                                   (probe.redirect.empty() ? "" : ", table redirected: " + probe.redirect);
+        snapshot.probes.push_back({probe.hook, probe.file, probe.offset, probe.symbol, probe.site.instruction, method, probe.site.cost_ns, hits[i]});
+        snapshot.events += hits[i];
+        tracing_ns += static_cast<double>(hits[i]) * probe.site.cost_ns;
     }
-    snapshot.processes.push_back(std::move(process));
+    snapshot.traced_for = session_.traced_for();
+    snapshot.tracing_cost = snapshot.traced_for.count() > 0 ? tracing_ns / static_cast<double>(snapshot.traced_for.count()) : 0;
 }
 
 Snapshot Collector::snapshot() {
     // Quiet since the last one: the object files' memory is better given back.
     const bool was_in_use = std::exchange(symbols_in_use_, false);
     take_in();
-    if (was_in_use && !symbols_in_use_) native_.release();
+    if (was_in_use && !symbols_in_use_)
+        for (const auto& observed : processes_)
+            if (observed->names) observed->names->release();
     Snapshot result;
     const KernelSide& kernel = session_.kernel();
-    const std::uint32_t slot = session_.kernel().process().slot;
-    const std::span<const mt_site> sites = kernel.sites();
-    for (std::uint32_t id = 0; id < sites.size(); ++id) {
-        const mt_site& site = sites[id];
-        if (site.key == 0) continue;
-        const std::uint32_t flags = __atomic_load_n(&site.flags, __ATOMIC_ACQUIRE);
-        if (!(flags & MT_SITE_READY)) continue;
-        if (!sites_[id].named) name_site(id);  // its news was dropped
-        Site out;
-        out.domain = interner_.string(domain_name(site.domain));
-        out.frames = sites_[id].frames;
-        out.total_frames = std::max<std::uint32_t>(static_cast<std::uint32_t>(out.frames.size()), site.python_total + site.native_total);
-        out.counters = read_counters(site, site.slot != slot);
-        if (out.counters.allocated_blocks > 0) result.sites.push_back(std::move(out));
+    for (std::uint32_t id = 0; id < kernel.sites().size(); ++id) {
+        if (!is_ready(kernel.sites()[id])) continue;
+        Site site = read_site(id);
+        if (site.counters.allocated_blocks > 0) result.sites.push_back(std::move(site));
     }
-    fill_process(result);
-    const std::vector<PlannedProbe>& probes = session_.plan().probes;
-    const std::vector<std::uint64_t> hits = kernel.hits(probes.size());
-    double tracing_ns = 0;
-    for (std::size_t i = 0; i < probes.size(); ++i) {
-        const PlannedProbe& probe = probes[i];
-        const std::string method = std::string(probe.site.emulated ? "emulated" : "single-stepped") +
-                                   (probe.redirect.empty() ? "" : ", table redirected: " + probe.redirect);
-        result.probes.push_back({probe.hook, probe.file, probe.offset, probe.symbol, probe.site.instruction, method, probe.site.cost_ns, hits[i]});
-        result.events += hits[i];
-        tracing_ns += static_cast<double>(hits[i]) * probe.site.cost_ns;
+    for (const auto& observed : processes_) {
+        look_at(*observed);
+        read_usage(*observed);
+        result.processes.push_back(observed->process);
+        result.sites.insert(result.sites.end(), observed->sites.begin(), observed->sites.end());
     }
+    fill_probes(result);
     const std::span<const std::uint64_t> losses = kernel.losses();
-    for (std::size_t i = 0; i < MT_LOSS_COUNT; ++i) result.losses.push_back({loss_names[i].name, load(losses[i]), loss_names[i].lost});
+    for (std::size_t i = 0; i < MT_LOSS_COUNT; ++i) result.losses.push_back({loss_names[i].name, __atomic_load_n(&losses[i], __ATOMIC_ACQUIRE), loss_names[i].lost});
     result.losses.push_back({"unresolved", unresolved_, false});
     result.tool_version = names_.tool_version;
     result.kernel = names_.kernel;
     result.time = std::chrono::system_clock::now();
-    result.traced_for = session_.traced_for();
-    result.tracing_cost = result.traced_for.count() > 0 ? tracing_ns / static_cast<double>(result.traced_for.count()) : 0;
     result.frame_limit = kernel.capacities().frames;
-    result.notes = session_.plan().notes;
+    result.notes = notes();
     result.strings = names_.strings;
     result.frames = names_.frames;
     return result;
-}
-
-void Collector::image_replaced() {
-    native_ = NativeSymbolizer(session_.target().pid());
-    (void)native_.refresh();
-    look_at_process();
 }
 
 }  // namespace memtrace

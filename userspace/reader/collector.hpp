@@ -8,11 +8,11 @@
 #include "loader/session.hpp"
 #include "model/snapshot.hpp"
 #include "python/code_objects.hpp"
-#include "symbolizer/native.hpp"
+#include "reader/process_names.hpp"
 
 namespace memtrace {
 
-/// Keeps a reference to the session, which must outlive it.
+/// Keeps a reference to the session, which must outlive it. Processes appear in snapshots in the order in which they were added.
 class Collector {
 public:
     explicit Collector(Session& session);
@@ -25,9 +25,23 @@ public:
     /// The state now. O(sites), never O(live blocks).
     Snapshot snapshot();
     /// The target runs another program: names of native addresses are looked up anew.
-    void image_replaced();
+    void image_replaced() { image_replaced(session_.root()); }
+    void image_replaced(TracedProcess& process);
+    /// A process that the session has added; `copy_of`: the one whose memory it got a copy of, or null.
+    void added(TracedProcess& process, const TracedProcess* copy_of);
+    /// It has ended, and the session may now be told; its numbers are taken over with the next forget_ended().
+    void ended(TracedProcess& process);
+    /// Takes over what processes that have ended and programs that were replaced have left in the kernel's tables, which get room again.
+    void forget_ended();
 
 private:
+    /// One process, running or not.
+    struct Observed {
+        TracedProcess* traced = nullptr;  ///< Null: its numbers have been taken over.
+        std::shared_ptr<ProcessNames> names;
+        Process process;          ///< What /proc said while it lived; at the end its last numbers.
+        std::vector<Site> sites;  ///< Taken over.
+    };
     struct NamedSite {
         bool named = false;
         std::vector<FrameId> frames;
@@ -40,22 +54,31 @@ private:
     [[nodiscard]] std::span<const std::uint64_t> python_words(std::uint32_t id) const;
     [[nodiscard]] std::span<const std::uint64_t> native_words(std::uint32_t id) const;
     FrameId python_frame(std::uint64_t identity, std::uint64_t position);
-    [[nodiscard]] std::string full_text(const mt_name& name) const;
-    [[nodiscard]] std::vector<std::byte> full_table(const mt_code_event& event) const;
+    static std::string full_text(const Target& target, const mt_name& name);
+    static std::vector<std::byte> full_table(const Target& target, const mt_code_event& event);
     FrameId unknown_frame();
-    FrameId native_frame(std::uint64_t address);
-    void look_at_process();
-    void fill_process(Snapshot& snapshot);
+    FrameId native_frame(ProcessNames& names, std::uint64_t address);
+    Observed& owner_of(std::uint16_t slot);
+    void own(std::uint16_t slot, std::size_t process);
+    static void look_at(Observed& observed);
+    void read_usage(Observed& observed);
+    Site read_site(std::uint32_t id);
+    void drop_oldest();
+    void fill_probes(Snapshot& snapshot) const;
+    [[nodiscard]] std::vector<std::string> notes() const;
+    static Counters read_counters(const mt_site& site, bool ended);
 
     Session& session_;
-    NativeSymbolizer native_;
+    std::vector<std::unique_ptr<Observed>> processes_;
+    std::vector<std::uint32_t> owner_of_slot_;
+    std::size_t sites_taken_over_ = 0;
+    std::size_t dropped_ = 0;  ///< Processes whose sites were too many to keep.
     CodeObjects codes_;
     Snapshot names_;  ///< Owns the strings and frames that snapshots start from.
     Interner interner_;
     std::vector<NamedSite> sites_;
     std::vector<std::uint32_t> pending_;  ///< New sites of this reading, to be named together.
     bool symbols_in_use_ = false;
-    Process last_process_;  ///< What /proc said while the target lived.
     std::uint64_t unresolved_ = 0;
     bool exec_seen_ = false;
 };

@@ -1,0 +1,104 @@
+// One process under trace: what was planned for it, its probes, and the pointers written into it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "loader/attach.hpp"
+#include "loader/calibrate.hpp"
+#include "loader/kernel_side.hpp"
+#include "loader/places.hpp"
+#include "probes/plan.hpp"
+#include "process/target.hpp"
+#include "util/result.hpp"
+
+namespace memtrace {
+
+enum class Loading : bool { complete, in_progress };
+
+/// Probes that are attached and removed together.
+enum class ProbeGroup : std::uint8_t { heap, mappings, python };
+
+/// Holds the threads of process `pid` still for as long as the result lives; null: it cannot, and they run on.
+using HoldThreads = std::function<std::shared_ptr<void>(int pid)>;
+
+/// What the processes of a trace have in common.
+struct TraceContext {
+    Calibration calibration;
+    bool redirect = true;
+    HoldThreads hold;
+    KernelSide kernel;
+    Places places;
+};
+
+/// Not copied, not moved: others keep its address. Destroying it removes its probes; pointers are put back by restore_redirects().
+class TracedProcess {
+public:
+    /// `index`: of its record in the kernel, which is set up here; `slot`: of its blocks.
+    TracedProcess(Target target, TraceContext& context, std::uint32_t index, std::uint16_t slot);
+    TracedProcess(const TracedProcess&) = delete;
+    TracedProcess& operator=(const TracedProcess&) = delete;
+
+    /// Plans for what the process maps now and adds the probes and redirects that are not there yet (Session::update()).
+    Result<void> update(Loading loading);
+    /// It is a copy of `parent`: the same interpreters at the same addresses, the same pointers written. No probe yet.
+    void become_copy_of(const TracedProcess& parent);
+    /// Attaches what is planned; after become_copy_of().
+    Result<void> attach_planned();
+    /// Runs another program now; its blocks have slot `slot`.
+    Result<void> image_replaced(std::uint16_t slot);
+    /// Puts the pointers back that still hold what was written. `ended`: there is nothing left to put back.
+    Result<void> restore_redirects();
+    [[nodiscard]] bool redirects_changed() const;
+    void remove_probes() { links_.clear(); }
+    /// Removes its probes and lets go of it.
+    void end();
+
+    [[nodiscard]] const Target& target() const { return target_; }
+    [[nodiscard]] int pid() const { return target_.pid(); }
+    [[nodiscard]] std::uint32_t index() const { return index_; }
+    [[nodiscard]] std::uint16_t slot() const { return slot_; }
+    [[nodiscard]] bool ended() const { return ended_; }
+    [[nodiscard]] const Plan& plan() const { return plan_; }
+    [[nodiscard]] mt_process& kernel() { return context_.kernel.process(index_); }
+    [[nodiscard]] const mt_process& kernel() const { return context_.kernel.process(index_); }
+    [[nodiscard]] std::chrono::nanoseconds pause() const { return pause_; }
+    /// When this program began to be traced.
+    [[nodiscard]] std::chrono::steady_clock::time_point since() const { return since_; }
+    void add_note(std::string note) { plan_.notes.push_back(std::move(note)); }
+    void forget_modules() { modules_.clear(); }
+
+private:
+    struct GroupLinks {
+        ProbeGroup group;
+        Links links;
+    };
+    void take_probes(Plan& fresh);
+    void take_pythons(Plan& fresh);
+    void tell_kernel();
+    Result<void> attach_from(std::size_t first_new);
+    Result<void> write_redirects(const std::vector<PlannedRedirect>& redirects);
+
+    Target target_;
+    TraceContext& context_;
+    std::uint32_t index_;
+    std::uint16_t slot_;
+    bool ended_ = false;
+    Plan plan_;
+    std::vector<std::uint32_t> numbers_;  ///< Of plan_.probes, in Places.
+    std::vector<Module> modules_;
+    std::vector<GroupLinks> links_;
+    std::vector<PlannedRedirect> written_;
+    std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
+    std::chrono::nanoseconds pause_{};
+};
+
+/// What would be done to a process, without doing it.
+/// `loading`: the dynamic loader is still at work, so that an allocator may not be there yet.
+struct PythonOptions;
+Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const ProbeCosts& costs, const PythonOptions& python, Loading loading);
+
+}  // namespace memtrace

@@ -1,0 +1,148 @@
+// The collector's processes: who owns which site, what they hold, and what becomes of it when they end.
+#include <algorithm>
+
+#include "process/info.hpp"
+#include "reader/collector.hpp"
+
+namespace memtrace {
+namespace {
+
+// Sites of processes that have ended, about 150 bytes each; the oldest processes' go first.
+constexpr std::size_t most_sites_taken_over = 200'000;
+
+std::uint64_t load(const std::uint64_t& word) { return __atomic_load_n(&word, __ATOMIC_ACQUIRE); }
+
+}  // namespace
+
+void Collector::added(TracedProcess& process, const TracedProcess* copy_of) {
+    auto observed = std::make_unique<Observed>();
+    observed->traced = &process;
+    observed->process.pid = process.pid();
+    Observed* parent = copy_of ? &owner_of(copy_of->slot()) : nullptr;
+    if (parent) observed->process.command = parent->process.command;
+    observed->names =
+        parent && parent->names ? std::make_shared<ProcessNames>(process.pid(), *parent->names) : std::make_shared<ProcessNames>(process.pid());
+    look_at(*observed);
+    own(process.slot(), processes_.size());
+    processes_.push_back(std::move(observed));
+}
+
+void Collector::image_replaced(TracedProcess& process) {
+    for (std::size_t i = 0; i < processes_.size(); ++i) {
+        if (processes_[i]->traced != &process) continue;
+        processes_[i]->names = std::make_shared<ProcessNames>(process.pid());
+        own(process.slot(), i);
+        look_at(*processes_[i]);
+    }
+}
+
+void Collector::ended(TracedProcess& process) {
+    take_in();
+    Observed& observed = owner_of(process.slot());
+    observed.process.ended = true;
+}
+
+void Collector::own(std::uint16_t slot, std::size_t process) {
+    if (owner_of_slot_.size() <= slot) owner_of_slot_.resize(slot + std::size_t{1}, 0);
+    owner_of_slot_[slot] = static_cast<std::uint32_t>(process);
+}
+
+// Slots come from shared memory; an unknown one is nobody's, and the first process must do.
+Collector::Observed& Collector::owner_of(std::uint16_t slot) {
+    return *processes_[slot < owner_of_slot_.size() ? owner_of_slot_[slot] : 0];
+}
+
+// A process that has ended keeps the numbers of its last moment that we saw.
+void Collector::look_at(Observed& observed) {
+    if (!observed.traced || observed.process.ended) return;
+    const Result<ProcessInfo> info = read_process(observed.process.pid);
+    observed.process.ended = !info || !observed.traced->target().alive() || info->state == 'Z';
+    if (observed.process.ended) return;
+    observed.process.command = info->command_line;
+    observed.process.start_time_ticks = info->start_time_ticks;
+    observed.process.rss_bytes = info->rss_bytes;
+    observed.process.vms_bytes = info->vms_bytes;
+}
+
+void Collector::read_usage(Observed& observed) {
+    if (!observed.traced) return;
+    const mt_process& kernel = observed.traced->kernel();
+    observed.process.traced_bytes = load(kernel.total.bytes);
+    observed.process.traced_peak_bytes = load(kernel.total.peak_bytes);
+    observed.process.domains.clear();
+    for (unsigned domain = 0; domain < MT_DOMAIN_COUNT; ++domain) {
+        const mt_usage& usage = kernel.domains[domain];
+        observed.process.domains.push_back({interner_.string(domain_name(domain)), load(usage.bytes), load(usage.peak_bytes)});
+    }
+}
+
+// Frees before allocations: what is allocated and freed in between never makes the live count negative.
+Counters Collector::read_counters(const mt_site& site, bool ended) {
+    Counters counters;
+    counters.freed_blocks = load(site.freed_blocks);
+    counters.freed_bytes = load(site.freed_bytes);
+    counters.allocated_blocks = load(site.allocated_blocks);
+    counters.allocated_bytes = load(site.allocated_bytes);
+    if (ended) {
+        counters.freed_blocks = counters.allocated_blocks;
+        counters.freed_bytes = counters.allocated_bytes;
+    }
+    return counters;
+}
+
+Site Collector::read_site(std::uint32_t id) {
+    const mt_site& site = session_.kernel().sites()[id];
+    if (!sites_[id].named) name_site(id);  // its news was dropped, or it was inherited
+    const std::uint32_t process = site.slot < owner_of_slot_.size() ? owner_of_slot_[site.slot] : 0;
+    const TracedProcess* traced = processes_[process]->traced;
+    Site out;
+    out.process = process;
+    out.domain = interner_.string(domain_name(site.domain));
+    out.frames = sites_[id].frames;
+    out.total_frames = std::max<std::uint32_t>(static_cast<std::uint32_t>(out.frames.size()), site.python_total + site.native_total);
+    out.counters = read_counters(site, !traced || site.slot != traced->slot());
+    return out;
+}
+
+void Collector::forget_ended() {
+    take_in();
+    const auto sites = session_.kernel().sites();
+    for (std::uint32_t id = 0; id < sites.size(); ++id) {
+        if (sites[id].key == 0 || !session_.has_ended(sites[id].slot)) continue;
+        Site site = read_site(id);
+        sites_[id] = {};
+        if (site.counters.allocated_blocks == 0) continue;
+        std::vector<Site>& kept = processes_[site.process]->sites;
+        kept.push_back(std::move(site));
+        ++sites_taken_over_;
+    }
+    for (const auto& observed : processes_) {
+        if (!observed->traced || !observed->traced->ended()) continue;
+        read_usage(*observed);
+        observed->traced = nullptr;
+        observed->names.reset();
+    }
+    session_.forget_ended();
+    drop_oldest();
+}
+
+void Collector::drop_oldest() {
+    for (const auto& observed : processes_) {
+        if (sites_taken_over_ <= most_sites_taken_over) return;
+        if (observed->traced || observed->sites.empty()) continue;
+        sites_taken_over_ -= observed->sites.size();
+        observed->sites = {};
+        ++dropped_;
+    }
+}
+
+std::vector<std::string> Collector::notes() const {
+    std::vector<std::string> notes;
+    for (const auto& process : session_.processes())
+        for (const std::string& note : process->plan().notes)
+            if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
+    if (dropped_ > 0) notes.push_back("of " + std::to_string(dropped_) + " processes that ended early only the totals are kept, not their lines");
+    return notes;
+}
+
+}  // namespace memtrace
