@@ -122,6 +122,10 @@ test-e2e: all $(B)/e2e-tests $(WORKLOADS)   ## The tests that trace real program
 	@$(RUN_TESTS) e2e-tests
 .PHONY: test test-programs test-unit test-kernel test-e2e
 
+test-matrix: all $(B)/matrix-tests   ## Every CPython found, and PYTHONS=PATH:ROOT!PATH:..., against its own tracemalloc (PIECES=50000)
+	@$(AS_ROOT) env "HOME=$(HOME)" $(if $(PYTHONS),"PYTHONS=$(PYTHONS)") $(if $(PIECES),"PIECES=$(PIECES)") $(B)/matrix-tests
+.PHONY: test-matrix
+
 # Every program as it may be configured, compiled by every clang there is.
 VERIFY_CLANGS := $(sort $(foreach version,$(VERSIONS),$(notdir $(shell command -v clang$(version) 2>/dev/null))))
 VERIFY_CLANGS := $(or $(VERIFY_CLANGS),clang)

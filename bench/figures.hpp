@@ -1,6 +1,7 @@
 // The claims that are measured: a name, what came out, and what it may be at most.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,9 +11,9 @@ struct Figure {
     std::string name;
     std::string unit;
     double value = 0;
-    double at_most = 0;  ///< 0: information only.
-    std::string detail;  ///< The absolute numbers behind a ratio.
-    [[nodiscard]] bool holds() const { return at_most == 0 || value <= at_most; }
+    std::optional<double> at_most;  ///< None: information only.
+    std::string detail;             ///< The absolute numbers behind a ratio.
+    [[nodiscard]] bool holds() const { return !at_most || value <= *at_most; }
 };
 
 /// A table for people.

@@ -56,18 +56,30 @@ Result<void> measure_python(const Calibration& calibration, std::vector<Figure>&
     Subject subject({python, "bench/workloads/churn.py"});
     if (subject.pid() < 0) return Error{"cannot start " + python + " (the figures are for Debian's)"};
     Subject counting({python, "-X", "tracemalloc=1", "bench/workloads/churn.py"});
-    double none = 1e12, floor = 1e12, traced = 1e12, tracemalloc = 1e12;
+    const std::string shallow = "1", deep = "30";  // calls
+    struct {
+        double none = 1e12, floor = 1e12, traced = 1e12;
+        [[nodiscard]] double ratio() const { return (traced - none) / (floor - none); }
+        [[nodiscard]] std::string detail() const { return fmt::format("{:.2f} s / {:.2f} s added to {:.2f} s", traced - none, floor - none, none); }
+    } one, many;
+    double tracemalloc = 1e12;
     const int pid = subject.pid();
     for (int round = 0; round < rounds; ++round) {
-        none = best_of(subject, "run", none, 1);
-        if (auto done = time_with([&] { return attach_floor(pid, calibration); }, subject, "run", 1, floor); !done) return done;
-        if (auto done = time_with([&] { return attach_tracer(pid, calibration, 1); }, subject, "run", 1, traced); !done) return done;
-        if (round < 2) tracemalloc = best_of(counting, "run", tracemalloc, 1);
+        one.none = best_of(subject, shallow, one.none, 1);
+        many.none = best_of(subject, deep, many.none, 1);
+        if (auto done = time_with([&] { return attach_floor(pid, calibration); }, subject, shallow, 1, one.floor); !done) return done;
+        if (auto done = time_with([&] { return attach_tracer(pid, calibration, 1); }, subject, shallow, 1, one.traced); !done) return done;
+        if (auto done = time_with([&] { return attach_floor(pid, calibration); }, subject, deep, 1, many.floor); !done) return done;
+        if (auto done = time_with([&] { return attach_tracer(pid, calibration, 25); }, subject, deep, 1, many.traced); !done) return done;
+        if (round < 2) tracemalloc = best_of(counting, shallow, tracemalloc, 1);
     }
-    figures.push_back({"Python object churn, newest frame, added / floor", "", (traced - none) / (floor - none), 1.4,
-                       fmt::format("{:.2f} s / {:.2f} s added to {:.2f} s", traced - none, floor - none, none)});
-    figures.push_back({"Python object churn, total / total under tracemalloc.start(1)", "", traced / tracemalloc, 0,
-                       fmt::format("{:.2f} s / {:.2f} s", traced, tracemalloc)});
+    figures.push_back({"Python object churn, newest frame, added / floor", "", one.ratio(), 1.4, one.detail()});
+    figures.push_back({"Python object churn, 25 frames of 30, added / floor", "", many.ratio(), 2.3, many.detail()});
+    figures.push_back({"Python object churn, total / total under tracemalloc.start(1)",
+                       "",
+                       one.traced / tracemalloc,
+                       {},
+                       fmt::format("{:.2f} s / {:.2f} s", one.traced, tracemalloc)});
     return {};
 }
 

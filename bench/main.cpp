@@ -19,7 +19,8 @@ int main() {
     if (Result<void> done = measure_pairs(*calibration, figures); !done) return fail(done.error());
     if (Result<void> done = measure_tables(*calibration, figures); !done) return fail(done.error());
     if (Result<void> done = measure_tracer(figures); !done) return fail(done.error());
-    if (Result<void> done = measure_python(*calibration, figures); !done) std::fprintf(stderr, "bench: left out: %s\n", done.error().what.c_str());
+    for (const auto measure : {measure_python, measure_first_sight, measure_attach})
+        if (Result<void> done = measure(*calibration, figures); !done) std::fprintf(stderr, "bench: left out: %s\n", done.error().what.c_str());
     print_table(figures);
     if (!write_json(figures, "build/bench.json")) return fail(Error{"cannot write build/bench.json"});
     return std::all_of(figures.begin(), figures.end(), [](const Figure& figure) { return figure.holds(); }) ? 0 : 1;

@@ -11,8 +11,12 @@ namespace memtrace::bench {
 
 /// malloc + free: the tracer, its floor and memleak's design in turn, several rounds, the best of each.
 Result<void> measure_pairs(const Calibration& calibration, std::vector<Figure>& figures);
-/// Object churn in /usr/bin/python3.11 and in tracemalloc.
+/// Object churn in /usr/bin/python3.11, with one frame and with many, and in tracemalloc.
 Result<void> measure_python(const Calibration& calibration, std::vector<Figure>& figures);
+/// Code objects and stacks that are new: how soon they have names, and whether many of them are too many.
+Result<void> measure_first_sight(const Calibration& calibration, std::vector<Figure>& figures);
+/// Attaching to a running interpreter: how long it takes, and how long the interpreter is held.
+Result<void> measure_attach(const Calibration& calibration, std::vector<Figure>& figures);
 /// Many sites and blocks: memory per block, reading counters, writing a snapshot.
 Result<void> measure_tables(const Calibration& calibration, std::vector<Figure>& figures);
 /// The program itself beside a busy target, one refresh a second.

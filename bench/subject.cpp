@@ -17,6 +17,7 @@ Subject::Subject(std::vector<std::string> arguments) {
         dup2(to[0], STDIN_FILENO);
         dup2(from[1], STDOUT_FILENO);
         std::vector<char*> argv;
+        argv.reserve(arguments.size() + 1);
         for (std::string& argument : arguments) argv.push_back(argument.data());
         argv.push_back(nullptr);
         execvp(argv[0], argv.data());
@@ -42,8 +43,16 @@ Subject::~Subject() {
 }
 
 double Subject::run(const std::string& line) {
+    send(line);
+    return receive();
+}
+
+void Subject::send(const std::string& line) {
     std::fprintf(in_, "%s\n", line.c_str());
     std::fflush(in_);
+}
+
+double Subject::receive() {
     char answer[64] = "nan";
     return std::fgets(answer, sizeof answer, out_) ? std::strtod(answer, nullptr) : -1;
 }

@@ -20,6 +20,9 @@ public:
     [[nodiscard]] pid_t pid() const { return pid_; }
     /// Sends a line, waits for the answer.
     double run(const std::string& line);
+    /// The two halves of run(), for what has to be done in between.
+    void send(const std::string& line);
+    double receive();
 
 private:
     pid_t pid_ = -1;

@@ -59,8 +59,11 @@ Result<void> measure_tables(const Calibration& calibration, std::vector<Figure>&
                                if (site.key) sum += site.allocated_bytes - site.freed_bytes;
                        }),
                        10, "bytes live by counters: " + std::to_string(sum / repetitions)});
-    figures.push_back({"state of the top from counters to sorted lines, 16 384 sites", "ms",
-                       best_ms([&] { (void)statistics_by_line(collector.snapshot()); }), 0, ""});
+    figures.push_back({"state of the top from counters to sorted lines, 16 384 sites",
+                       "ms",
+                       best_ms([&] { (void)statistics_by_line(collector.snapshot()); }),
+                       {},
+                       ""});
     const std::string path = "build/bench.pb.gz";
     figures.push_back({"full snapshot, 10^6 live blocks, 16 384 sites of 32 frames, written", "ms",
                        best_ms([&] { (void)write_snapshot(collector.snapshot(), path); }), 300, ""});

@@ -171,7 +171,7 @@ static __always_inline bool mapping_is_inner(struct mt_process *process, struct 
 }
 
 /* Whether the thread is inside a hooked heap call: realloc frees what it has replaced (the same stack pointer: by a tail call), malloc
- * unmaps what it trims. */
+ * unmaps what it trims, an allocator around another one frees the same block, perhaps shifted, and bookkeeping of its own. */
 static __always_inline bool inside_heap_call(struct pt_regs *ctx, const struct thread *t)
 {
     return t->calls[CALL_HEAP].stack_pointer >= PT_REGS_SP(ctx);
@@ -347,7 +347,7 @@ static __always_inline void call_leave(struct pt_regs *ctx, __u64 cookie)
         count_loss(MT_LOST_SITE_FULL);
         return;
     }
-    block_allocated(process, block, site, call->size_bytes);
+    block_allocated(process, block, site, call->domain, call->size_bytes);
 }
 
 /* munmap may take several mappings that lie one behind the other. */
@@ -391,9 +391,6 @@ static __always_inline void call_release(struct pt_regs *ctx, __u64 cookie)
         release_mappings(ctx, process, t, args.a, args.b);
         return;
     }
-    /* Inside an allocator around another one: its own bookkeeping, or the block it was given, perhaps shifted. */
-    if (t->calls[CALL_HEAP].shape == MT_SHAPE_FREE_OUTER && inside_heap_call(ctx, t))
-        return;
     release_block(ctx, process, t, domain_of_call(process, cookie, args.ctx), args.a);
 }
 

@@ -63,8 +63,10 @@ __noinline __u64 hash_bytes(struct thread *t, __u64 address, __u32 bytes, __u64 
     if (bytes > HASH_CHUNK)
         bytes = HASH_CHUNK;
     t->chunk[bytes / 8 & (HASH_CHUNK / 8 - 1)] = 0; /* the last word counts whole */
-    if (bpf_probe_read_user(t->chunk, bytes, (const void *)address))
+    if (bpf_probe_read_user(t->chunk, bytes, (const void *)address)) {
+        t->unreadable = 1;
         return hash;
+    }
     for (__u32 i = 0; i < HASH_CHUNK / 8; i++) {
         if (i * 8 >= bytes)
             break;
@@ -165,7 +167,7 @@ static __always_inline void code_cache(struct mt_code_cell *cell, __u64 key, con
     WRITE_ONCE(cell->key, key);
 }
 
-/* What the map knows of a code object, or what it says of itself when it is new. */
+/* What the map knows of a code object, or what it says of itself when it is new, or when what is known may be of its predecessor. */
 __noinline int code_look_up(struct thread *t, const struct mt_python *py, __u64 code, __u32 origin)
 {
     struct code_known known = {};
@@ -175,20 +177,25 @@ __noinline int code_look_up(struct thread *t, const struct mt_python *py, __u64 
     if (!t || !py)
         return 0;
     key = live_key(t->slot, code);
-    found = bpf_map_lookup_elem(&mt_codes, &key);
+    found = py->frees_unseen ? NULL : bpf_map_lookup_elem(&mt_codes, &key);
     if (found) {
         t->code = *found;
         code_cache(code_cell(code), key, &t->code);
         return 0;
     }
     known.first_visible = py->code_first_traceable == MT_NO_OFFSET ? ALWAYS_VISIBLE : 2 * (__s32)read_half(code + py->code_first_traceable);
+    t->unreadable = 0;
     known.identity = code_identity(t, py, code);
     t->code = known;
+    if (t->unreadable) { /* perhaps its memory is just not there: uprobe programs cannot wait for it */
+        count_loss(MT_PYTHON_UNREADABLE);
+        return 0;
+    }
     if (!code_tell(py, code, known.identity, origin))
         return 0;
     known.identity |= MT_CODE_TOLD;
     t->code = known;
-    if (bpf_map_update_elem(&mt_codes, &key, &known, BPF_NOEXIST) == 0)
+    if (!py->frees_unseen && bpf_map_update_elem(&mt_codes, &key, &known, BPF_NOEXIST) == 0)
         code_cache(code_cell(code), key, &known);
     return 0;
 }
@@ -199,7 +206,7 @@ static __always_inline void code_find(struct thread *t, const struct mt_python *
     struct mt_code_cell *cell = code_cell(code);
     __u64 key = live_key(t->slot, code);
 
-    if (READ_ONCE(cell->key) == key) {
+    if (READ_ONCE(cell->key) == key && !py->frees_unseen) {
         t->code.identity = READ_ONCE(cell->identity);
         t->code.first_visible = READ_ONCE(cell->first_visible);
         if (READ_ONCE(cell->key) == key) /* or another thread has just put another one there */

@@ -154,34 +154,65 @@ __noinline int block_inherit(struct mt_process *child, __u64 address, const stru
         }
     }
     result = live_add(live_key(child->slot, address), &own, &old);
-    if (result == LIVE_FULL)
+    if (result == LIVE_FULL) {
         count_loss(MT_LOST_LIVE_FULL);
-    if (result != LIVE_ADDED || !site)
+        return 0;
+    }
+    if (result == LIVE_REPLACED) /* copied before it changed, and again after */
+        block_freed(child, &old);
+    if (!site)
         return 0;
     site_allocated(site, own.size_bytes);
     process_add(child, site->domain, own.size_bytes);
     return 0;
 }
 
-static long inherit_bucket(__u32 i, struct mt_inheritance *range)
+/* Where a copy has come to. */
+struct inheriting {
+    __u32 from;
+    __u32 to;
+    __u32 first;                /* group, then bucket */
+    __u32 found;                /* keys in the group, of whomever */
+};
+
+static long inherit_bucket(__u32 i, struct inheriting *at)
 {
-    __u32 index = range->first_bucket + i, to = range->to;
+    __u32 index = at->first + i, to = at->to;
     struct mt_bucket *bucket = bpf_map_lookup_elem(&mt_live, &index);
     struct mt_process *child = bpf_map_lookup_elem(&mt_processes, &to);
 
     if (!bucket || !child)
-        return 1;
+        return 1; /* the last group may be a part of one */
     for (__u32 slot = 0; slot < MT_BUCKET_SLOTS; slot++) {
         __u64 key = READ_ONCE(bucket->keys[slot]);
         struct mt_block block;
 
-        if (key == MT_KEY_FREE || key == MT_KEY_BUSY || key >> MT_KEY_ADDRESS_BITS != range->from)
+        if (key == MT_KEY_FREE)
+            continue;
+        at->found = 1;
+        if (key == MT_KEY_BUSY || key >> MT_KEY_ADDRESS_BITS != at->from)
             continue;
         block = bucket->blocks[slot];
         /* Changed meanwhile: then it is in the journal. */
         if (READ_ONCE(bucket->keys[slot]) == key)
             block_inherit(child, key, &block);
     }
+    return 0;
+}
+
+static long inherit_group(__u32 i, struct inheriting *at)
+{
+    __u32 group = (at->first + i) & (MT_OCCUPIED_BITS - 1);
+    __u64 bit = 1ULL << (group & 63);
+    struct inheriting inside = {.from = at->from, .to = at->to, .first = group << occupied_shift};
+
+    if (!(READ_ONCE(occupied[group / 64]) & bit))
+        return 0;
+    /* Set again unless nothing is there any more. */
+    __sync_fetch_and_and(&occupied[group / 64], ~bit);
+    bpf_loop(1U << occupied_shift, inherit_bucket, &inside, 0);
+    if (inside.found)
+        __sync_fetch_and_or(&occupied[group / 64], bit);
     return 0;
 }
 

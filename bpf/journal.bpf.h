@@ -30,7 +30,7 @@ static __always_inline bool block_take(const struct mt_process *process, __u64 a
 
     if (!live_take(key, block))
         return false;
-    if (READ_ONCE(process->forking))
+    if (follows_forks && READ_ONCE(process->forking))
         journal(key, block, true);
     return true;
 }
@@ -41,7 +41,7 @@ static __always_inline int block_put(const struct mt_process *process, __u64 add
     __u64 key = live_key(process->slot, address);
     int result = live_add(key, block, replaced);
 
-    if (READ_ONCE(process->forking) && result != LIVE_FULL)
+    if (follows_forks && READ_ONCE(process->forking) && result != LIVE_FULL)
         journal(key, result == LIVE_REPLACED ? replaced : block, result == LIVE_REPLACED);
     return result;
 }

@@ -29,16 +29,29 @@ static __always_inline __u64 live_key(__u32 slot, __u64 address)
     return (__u64)slot << MT_KEY_ADDRESS_BITS | (address & ((1ULL << MT_KEY_ADDRESS_BITS) - 1));
 }
 
+static __always_inline __u32 live_index(__u64 key, __u32 choice)
+{
+    if (choice == 0 && live_buckets >= MT_BUCKET_GROUP)
+        return scale(spread(key >> GROUP_SHIFT), live_buckets / MT_BUCKET_GROUP) * MT_BUCKET_GROUP +
+               ((key >> BUCKET_SHIFT) & (MT_BUCKET_GROUP - 1));
+    return scale(spread(key + choice * 0x632be59bd9b4e019ULL), live_buckets);
+}
+
 static __always_inline struct mt_bucket *live_bucket(__u64 key, __u32 choice)
 {
-    __u32 index;
+    __u32 index = live_index(key, choice);
 
-    if (choice == 0 && live_buckets >= MT_BUCKET_GROUP)
-        index = scale(spread(key >> GROUP_SHIFT), live_buckets / MT_BUCKET_GROUP) * MT_BUCKET_GROUP +
-                ((key >> BUCKET_SHIFT) & (MT_BUCKET_GROUP - 1));
-    else
-        index = scale(spread(key + choice * 0x632be59bd9b4e019ULL), live_buckets);
     return bpf_map_lookup_elem(&mt_live, &index);
+}
+
+/* After a key was put into a bucket. Who clears the bit looks at the buckets afterwards, and so sees the key or is seen here. */
+static __always_inline void mark_occupied(__u32 index)
+{
+    __u32 group = index >> occupied_shift & (MT_OCCUPIED_BITS - 1);
+    __u64 bit = 1ULL << (group & 63);
+
+    if (!(READ_ONCE(occupied[group / 64]) & bit))
+        __sync_fetch_and_or(&occupied[group / 64], bit);
 }
 
 enum live_result { LIVE_ADDED, LIVE_REPLACED, LIVE_FULL };
@@ -84,6 +97,8 @@ __noinline int live_add(__u64 key, const struct mt_block *block, struct mt_block
         if (!(READ_ONCE(live_choices_used) & 1 << choice))
             __sync_fetch_and_or(&live_choices_used, 1 << choice);
         result = bucket_add(bucket, key, block, replaced);
+        if (result == LIVE_ADDED && follows_forks)
+            mark_occupied(live_index(key, choice));
         if (result != LIVE_FULL)
             return result;
     }

@@ -12,6 +12,8 @@ const volatile __u32 frame_limit = 1;        /* --frames, 1..MT_MAX_FRAMES */
 const volatile __u64 page_bytes = 4096;
 const volatile __u64 pid_namespace_device = 0;
 const volatile __u64 pid_namespace_inode = 0;
+const volatile bool follows_forks = false;   /* or all that serves forks only is left out */
+const volatile __u32 occupied_shift = 0;     /* buckets that share a bit in occupied[]: log2 */
 const volatile bool initial_pid_namespace = false; /* ours is: numbers of processes in containers are known, too */
 
 /* Written by the reader while we run. */
@@ -25,6 +27,9 @@ __u64 next_change;
 
 /* Bit k: some key was ever put into its k-th choice of bucket; a missing key need not be looked for beyond the highest. */
 __u32 live_choices_used;
+
+/* Where forks are followed: a bit for each group of buckets that may hold a block, so that copying need not look at all. */
+__u64 occupied[MT_OCCUPIED_BITS / 64];
 
 /* Code objects lately seen, by hash of their address: a cache of mt_codes that every Python frame goes through. */
 #define CODE_CELLS 65536
@@ -171,6 +176,7 @@ struct thread {
     __u32 native_total;
     __u64 below;                             /* the Python frame below the oldest one stored */
     struct code_known code;                  /* of the frame just read */
+    __u64 unreadable;                        /* something of the code object just looked at could not be read */
     __u8 frame[MT_FRAME_SPAN + 8];           /* part of a Python frame just read; slack for the last word */
     __u64 chunk[HASH_CHUNK / 8];             /* part of a text being hashed */
     __u64 words[MT_STACK_WORDS(MT_MAX_FRAMES) + 1]; /* one more tells whether a native stack was deeper */

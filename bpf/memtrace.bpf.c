@@ -62,9 +62,9 @@ int mt_fork_done(__u64 *ctx)
 SEC("?syscall")
 int mt_inherit(struct mt_inheritance *args)
 {
-    struct mt_inheritance range = *args;
+    struct inheriting range = {.from = args->from, .to = args->to, .first = args->first_group};
 
-    bpf_loop(range.buckets, inherit_bucket, &range, 0);
+    bpf_loop(args->groups, inherit_group, &range, 0);
     return 0;
 }
 

@@ -72,6 +72,7 @@ enum mt_loss {
 #define MT_BUCKET_SLOTS 8
 #define MT_BUCKET_CHOICES 24    /* buckets a key may be in: at 3/4 full none of ten million keys misses them all */
 #define MT_BUCKET_GROUP 16      /* neighbouring buckets that serve neighbouring addresses */
+#define MT_OCCUPIED_BITS 65536  /* groups of buckets, of 2^n neighbours each, that are told apart when looking for what there is */
 #define MT_KEY_FREE 0ULL
 #define MT_KEY_BUSY (~0ULL)     /* being written: not a block yet */
 #define MT_KEY_ADDRESS_BITS 48  /* key = process slot << 48 | address */
@@ -93,7 +94,7 @@ struct mt_bucket {
 /* ---- site table: process slot + domain + stack --------------------------------------------------------------------- */
 
 #define MT_SITE_READY 1U        /* the stack record is complete */
-#define MT_SITE_PROBES 32       /* slots looked at before the table counts as full */
+#define MT_SITE_PROBES 256      /* slots looked at before the table counts as full: enough at 9/10 */
 
 struct mt_site {
     __u64 key;                  /* 64-bit hash of all the rest; 0 = free */
@@ -171,6 +172,8 @@ struct mt_python {
     __u32 bytes_length;
     __u32 bytes_data;
     __u32 linetable_format;     /* for the reader */
+    __u32 frees_unseen;         /* not all: a code object may have died, and its address be another one's */
+    __u32 reserved;
     /* The ctx of each domain's table, where domains share functions: tells who asked. */
     __u64 contexts[MT_DOMAIN_COUNT];
 };
@@ -217,12 +220,12 @@ struct mt_fork {
     __u32 slot;
 };
 
-/* For mt_inherit: gives process `to` the blocks of slot `from` in a range of buckets. For mt_settle: puts one block right. */
+/* For mt_inherit: gives process `to` the blocks of slot `from` in a range of groups of buckets. For mt_settle: puts one block right. */
 struct mt_inheritance {
     __u32 from;
     __u32 to;
-    __u32 first_bucket;
-    __u32 buckets;
+    __u32 first_group;          /* as in MT_OCCUPIED_BITS */
+    __u32 groups;
     __u64 address;
     struct mt_block block;
     __u32 had;                  /* whether the child has this block */

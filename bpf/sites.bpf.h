@@ -61,7 +61,7 @@ static __always_inline void block_freed(struct mt_process *process, const struct
 }
 
 /* Counts a new block of an existing site, or says why not. */
-static __always_inline void block_allocated(struct mt_process *process, __u64 address, __u32 site_id, __u64 size_bytes)
+static __always_inline void block_allocated(struct mt_process *process, __u64 address, __u32 site_id, __u32 domain, __u64 size_bytes)
 {
     struct mt_block block = {.size_bytes = size_bytes, .site = site_id, .time_jiffies = bpf_jiffies64()};
     struct mt_block replaced = {};
@@ -86,7 +86,7 @@ static __always_inline void block_allocated(struct mt_process *process, __u64 ad
     if (!site)
         return; /* as above: never */
     site_allocated(site, size_bytes);
-    process_add(process, site->domain, size_bytes);
+    process_add(process, domain, size_bytes); /* another thread may just be publishing the site */
 }
 
 static __always_inline __u64 hash_word(__u64 hash, __u64 word)
@@ -115,11 +115,17 @@ __noinline __u64 site_key(const struct thread *t, __u32 slot, __u32 domain)
     return stack_key(t->words, t->python_frames * MT_PYTHON_FRAME_WORDS + t->native_frames, slot, domain, t->python_frames);
 }
 
-/* The place of a key in the site table, taken if there is none yet (*made); SITE_NONE when the table is full. */
-static __always_inline __u32 site_place(__u64 key, bool *made)
+#define SITE_STRIDE 16
+_Static_assert(MT_SITE_PROBES % SITE_STRIDE == 0, "the last stride is a whole one");
+
+/* The same among SITE_STRIDE places from `from` on; SITE_NONE: others have them all. */
+/* verifier: a global function is checked once, not in every round. */
+__noinline __u32 site_place_near(__u64 key, __u64 from, __u32 *made)
 {
-    for (__u32 i = 0; i < MT_SITE_PROBES; i++) {
-        __u32 at = (key + i) & site_mask;
+    if (!made)
+        return SITE_NONE;
+    for (__u32 i = 0; i < SITE_STRIDE; i++) {
+        __u32 at = (from + i) & site_mask;
         struct mt_site *site = site_at(at);
         __u64 found;
 
@@ -134,6 +140,17 @@ static __always_inline __u32 site_place(__u64 key, bool *made)
             return at;
     }
     return SITE_NONE;
+}
+
+/* The place of a key in the site table, taken if there is none yet (*made); SITE_NONE when the table is full. */
+static __always_inline __u32 site_place(__u64 key, bool *made)
+{
+    __u32 is_new = 0, at = SITE_NONE;
+
+    for (__u32 i = 0; i < MT_SITE_PROBES && at == SITE_NONE; i += SITE_STRIDE)
+        at = site_place_near(key, key + i, &is_new);
+    *made = is_new;
+    return at;
 }
 
 #endif

@@ -107,6 +107,9 @@ void add_trace_options(CLI::App& app, TraceOptions& trace) {
     app.add_option("--sites", trace.sites, "Room for this many distinct stacks (default: 131072, fewer with many frames)")
         ->check(between(1U, 1U << 26))
         ->type_name("N");
+    app.add_option("--max-overhead", trace.max_overhead, "Remove the costliest probes while tracing takes more of a core (default: never)")
+        ->check(between(0.1, 6400.0))
+        ->type_name("PERCENT");
     app.add_flag_callback(
         "--no-redirect", [&trace] { trace.redirect = false; }, "Write nothing into the target: CPython's inlined allocations stay unseen");
 }

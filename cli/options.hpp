@@ -25,6 +25,7 @@ struct TraceOptions {
     std::optional<std::uint64_t> live_blocks;
     std::optional<std::uint32_t> sites;
     bool redirect = true;
+    std::optional<double> max_overhead;  ///< Percent of one core.
     bool follow = false;
 };
 struct StatsOptions {

@@ -7,11 +7,14 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <utility>
 
 #include "commands.hpp"
 #include "format/pprof.hpp"
 #include "format/text.hpp"
+#include "loader/guard.hpp"
 #include "loader/requirements.hpp"
+#include "process/file_keeper.hpp"
 #include "process/launched.hpp"
 #include "reader/follower.hpp"
 #include "signals.hpp"
@@ -24,10 +27,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// How often the redirected pointers are looked at: closely while an interpreter may still be starting.
-constexpr auto early_phase = std::chrono::seconds(3);
-constexpr auto early_check = std::chrono::milliseconds(50);
+// How often the redirected pointers are looked at: a dozen words. Of followed processes only those that have just begun so often.
+constexpr auto pointer_check = std::chrono::milliseconds(50);
 constexpr auto late_check = std::chrono::seconds(1);
+constexpr auto guard_interval = std::chrono::seconds(1);
 // From the kernel's news of an exec to the stop that goes with it.
 constexpr auto exec_grace = std::chrono::milliseconds(200);
 
@@ -47,8 +50,9 @@ Result<void> check_output(const std::string& path) {
 
 class Tracer {
 public:
-    explicit Tracer(const TraceOptions& options)
-        : options_(options), out_(options.command.empty() ? stdout : stderr), terminal_(Terminal::of(out_)) {}
+    explicit Tracer(const TraceOptions& options) : options_(options), out_(options.command.empty() ? stdout : stderr), terminal_(Terminal::of(out_)) {
+        if (options.max_overhead) guard_.emplace(*options.max_overhead / 100);
+    }
 
     Result<int> run() {
         Result<Signals> signals = Signals::block();
@@ -70,6 +74,11 @@ private:
             Result<Launched> launched = Launched::start(options_.command);
             if (!launched) return std::move(launched).error();
             launched_.emplace(*std::move(launched));
+        }
+        if (options_.follow) {
+            Result<FileKeeper> keeper = FileKeeper::start();
+            if (!keeper) return std::move(keeper).error();
+            keeper_.emplace(*std::move(keeper));
         }
         Result<Target> target = Target::open(launched_ ? launched_->pid() : options_.pid);
         if (!target) return std::move(target).error();
@@ -135,6 +144,8 @@ private:
         session_->start();
         Result<void> done = launched_->load([this] { return session_->update(Loading::in_progress); });
         if (done && !launched_->ending()) done = session_->update(Loading::complete);
+        if (const std::optional<std::uint64_t> word = session_->setup_word(); done && !launched_->ending() && word)
+            launched_->set_up(*word, [this] { (void)session_->update(Loading::complete); });
         session_->forget_modules();
         collector_->image_replaced();
         if (done) launched_->resume();
@@ -153,10 +164,11 @@ private:
         const Clock::time_point begin = Clock::now();
         next_top_ = begin + seconds(options_.interval_s);
         next_file_ = options_.snapshot_every_s ? begin + seconds(*options_.snapshot_every_s) : Clock::time_point::max();
-        next_check_ = begin + early_check;
+        next_check_ = begin + pointer_check;
+        next_guard_ = guard_ ? begin + guard_interval : Clock::time_point::max();
         const Clock::time_point end = options_.duration_s ? begin + seconds(*options_.duration_s) : Clock::time_point::max();
         while (!ended_) {
-            const Clock::time_point wake = std::min({next_top_, next_file_, next_check_, end});
+            const Clock::time_point wake = std::min({next_top_, next_file_, next_check_, next_guard_, end});
             const auto wait = std::chrono::ceil<std::chrono::milliseconds>(wake - Clock::now()).count();
             // A followed process tells of its end by SIGCHLD, as of all else; its pidfd would be readable for ever.
             const int pidfd = follower_ ? -1 : session_->target().pidfd();
@@ -176,18 +188,22 @@ private:
             if (!follower_) check_for_exec();
             const Clock::time_point now = Clock::now();
             if (now >= end) return;
-            if (!ended_) work_that_is_due(now, now - begin);
+            if (!ended_) work_that_is_due(now);
         }
     }
 
-    void work_that_is_due(Clock::time_point now, Clock::duration since_begin) {
+    void work_that_is_due(Clock::time_point now) {
         if (now >= next_check_) {
             // A program may install allocators of its own; an interpreter that is starting does.
             if (follower_)
                 check_followed(now);
-            else if (session_->redirects_changed())
+            else if (session_->tables_changed())
                 replan();
-            next_check_ = now + (follower_ || since_begin < early_phase ? early_check : late_check);
+            next_check_ = now + pointer_check;
+        }
+        if (now >= next_guard_) {
+            keep_below_limit();
+            next_guard_ = now + guard_interval;
         }
         if (now >= next_file_) {
             write_periodic();
@@ -204,9 +220,24 @@ private:
         const bool all = now >= next_check_of_all_;
         if (all) next_check_of_all_ = now + late_check;
         follower_->check_redirects(all);
+        follower_->handle_events();  // threads may have stopped for other reasons while they were held
+    }
+
+    // The costliest probes go; the others stay, and so does what was counted.
+    void keep_below_limit() {
+        const std::optional<TooCostly> found = guard_->observe(session_->traced_for(), session_->spent_ns());
+        if (!found) return;
+        const ProbeGroup group = probe_groups[found->group];
+        const std::string note = dropped_note(group, *found, *options_.max_overhead, std::chrono::system_clock::now());
+        session_->add_note(note);
+        std::fprintf(stderr, "memtrace-bpf: %s\n", note.c_str());
+        if (Result<void> done = session_->drop(group); !done) warn(done.error());
     }
 
     void replan() {
+        if (!std::exchange(replanned_, true))
+            session_->add_note(
+                "the program has replaced CPython's allocators while it was traced: what it allocated in the tenth of a second after is not seen");
         if (Result<void> done = session_->update(Loading::complete); !done) warn(done.error());
         session_->forget_modules();
     }
@@ -304,19 +335,22 @@ private:
     Terminal terminal_;
     std::optional<Signals> signals_;
     std::optional<Launched> launched_;
+    std::optional<FileKeeper> keeper_;
     ProcessTree tree_;  ///< Of --follow; outlives the session, which holds threads still by it.
     std::optional<Session> session_;
     std::optional<Collector> collector_;
     std::optional<Follower> follower_;
-    int command_pid_ = 0;  ///< Of the command that is followed.
+    int command_pid_ = 0;                 ///< Of the command that is followed.
+    std::optional<OverheadGuard> guard_;  ///< With --max-overhead.
     std::optional<Snapshot> before_;
     const char* reason_ = nullptr;
     unsigned written_ = 0;
     bool ended_ = false;
     bool interrupted_ = false;
+    bool replanned_ = false;
     std::optional<Error> failure_;  ///< Told at the end, by a message and the exit status.
     std::optional<Clock::time_point> exec_seen_;
-    Clock::time_point next_top_{}, next_file_{}, next_check_{}, next_check_of_all_{};
+    Clock::time_point next_top_{}, next_file_{}, next_check_{}, next_check_of_all_{}, next_guard_{};
 };
 
 }  // namespace

@@ -34,7 +34,7 @@ _memtrace_bpf() {
         probes) words="--pid --seconds --no-redirect --help" ;;
         doctor) words="--help" ;;
         *) words="--pid --interval --rows --domain --lines --duration --output --snapshot-every --snapshot-template --frames --live-blocks --sites
-                  --no-redirect --help --version stats diff probes doctor --" ;;
+                  --follow --max-overhead --no-redirect --help --version stats diff probes doctor --" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
     if [[ $command == stats || $command == diff ]]; then

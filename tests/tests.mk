@@ -52,3 +52,10 @@ $(call obj,$(KERNEL_SRC)): | $(B)/.test-dependencies
 $(B)/kernel-tests: $(call obj,$(KERNEL_SRC)) $(B)/libmemtrace.a
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(LDFLAGS) $^ $(LDLIBS) $(CATCH_LIBS) -o $@
+
+# Every interpreter of this machine, and $PYTHONS, against its own tracemalloc: minutes each.
+MATRIX_SRC := $(sort $(wildcard tests/matrix/*.cpp) $(wildcard tests/support/*.cpp))
+$(call obj,$(MATRIX_SRC)): | $(B)/.test-dependencies
+$(B)/matrix-tests: $(call obj,$(MATRIX_SRC)) $(B)/libmemtrace.a
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) $^ $(LDLIBS) $(CATCH_LIBS) -o $@

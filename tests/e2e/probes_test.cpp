@@ -114,8 +114,8 @@ RULE("the three tables of a Python are found, each function of them probed, and 
             for (const std::string function : {"malloc", "calloc", "realloc", "free"}) {
                 INFO(function);
                 REQUIRE(find_probe(snapshot.probes, "raw." + function).has_value());
-                // PyMem and PyObject share pymalloc's functions: one probe, under PyObject's name, serves both.
-                const auto probe = find_probe(snapshot.probes, "obj." + function);
+                // PyMem and PyObject share pymalloc's functions: one probe serves both.
+                const auto probe = find_probe(snapshot.probes, "mem/obj." + function);
                 REQUIRE(probe.has_value());
                 REQUIRE(probe->method.starts_with("emulated"));
             }

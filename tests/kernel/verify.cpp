@@ -59,23 +59,34 @@ struct Loaded {
     ~Loaded() { bpf_object__close(object); }
 };
 
-bool verify(const std::string& label, const std::string& path, unsigned frames) {
+// What not every kernel can: there is a second best.
+bool is_optional(const bpf_program* program) { return std::strcmp(bpf_program__name(program), "mt_fork_copied") == 0; }
+
+bool verify(const std::string& label, const std::string& path, unsigned frames, bool follow) {
     Loaded loaded;
     loaded.object = bpf_object__open_file(path.c_str(), nullptr);
     if (!loaded.object) {
-        if (frames == frame_limits[0]) std::printf("%-10s cannot open %s: %s\n", label.c_str(), path.c_str(), std::strerror(errno));
+        if (frames == frame_limits[0] && !follow) std::printf("%-10s cannot open %s: %s\n", label.c_str(), path.c_str(), std::strerror(errno));
         return false;
     }
     std::uint32_t* limit = read_only_variable(loaded.object, "frame_limit");
     if (!limit && frames != frame_limits[0]) return true;
     if (limit) *limit = frames;
+    std::uint32_t* follows = read_only_variable(loaded.object, "follows_forks");
+    if (follow && !follows) return true;
+    if (follows) std::memset(follows, follow ? 1 : 0, 1);
     bpf_program* program = nullptr;
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, loaded.object) if (std::strcmp(bpf_map__name(map), "mt_stacks") == 0)
         bpf_map__set_value_size(map, MT_STACK_WORDS(frames) * sizeof(std::uint64_t));
+    if (follow) {
+        bpf_object__for_each_program(program, loaded.object) bpf_program__set_autoload(program, !is_optional(program));
+    }
     bpf_object__for_each_program(program, loaded.object) loaded.logs.emplace_back(log_bytes, '\0');
     std::size_t at = 0;
     bpf_object__for_each_program(program, loaded.object) {
+        const std::string name = bpf_program__name(program);
+        if (name != "mt_fork_copied") bpf_program__set_autoload(program, true);  // also those that only --follow loads
         bpf_program__set_log_level(program, log_level);
         bpf_program__set_log_buf(program, loaded.logs[at].data(), log_bytes);
         ++at;
@@ -84,8 +95,9 @@ bool verify(const std::string& label, const std::string& path, unsigned frames) 
     at = 0;
     bpf_object__for_each_program(program, loaded.object) {
         const std::string log = loaded.logs[at++].c_str();
-        const std::string frame_text = limit ? std::to_string(frames) : "-";
-        std::printf("%-10s %-22s %6s", label.c_str(), bpf_program__name(program), frame_text.c_str());
+        const std::string frame_text = (follow ? "+forks " : "") + (limit ? std::to_string(frames) : "-");
+        if (!bpf_program__autoload(program)) continue;
+        std::printf("%-10s %-22s %10s", label.c_str(), bpf_program__name(program), frame_text.c_str());
         bpf_prog_info info{};
         std::uint32_t info_bytes = sizeof info;
         if (code != 0 || bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &info_bytes) != 0) {
@@ -103,13 +115,14 @@ bool verify(const std::string& label, const std::string& path, unsigned frames) 
 
 int main(int argc, char** argv) {
     libbpf_set_print(keep_quiet);
-    std::printf("%-10s %-22s %6s %9s %8s %8s %8s\n", "COMPILER", "PROGRAM", "FRAMES", "VERIFIED", "STATES", "XLATED", "JITED");
+    std::printf("%-10s %-22s %10s %9s %8s %8s %8s\n", "COMPILER", "PROGRAM", "FRAMES", "VERIFIED", "STATES", "XLATED", "JITED");
     bool all = argc > 1;
     for (int i = 1; i < argc; ++i) {
         const std::string argument = argv[i];
         const std::size_t equals = argument.find('=');
         if (equals == std::string::npos) return std::fprintf(stderr, "usage: verify LABEL=OBJECT.bpf.o...\n"), 2;
-        for (const unsigned frames : frame_limits) all = verify(argument.substr(0, equals), argument.substr(equals + 1), frames) && all;
+        for (const bool follow : {false, true})
+            for (const unsigned frames : frame_limits) all = verify(argument.substr(0, equals), argument.substr(equals + 1), frames, follow) && all;
     }
     return all ? 0 : 1;
 }

@@ -16,7 +16,8 @@ public:
     static Leftovers now();
     /// What came since, one a line.
     [[nodiscard]] std::string new_things() const;
-    /// Requires that nothing came since; the kernel frees some things a moment after their owner's end.
+    /// Requires that all that came since goes: the kernel frees some things a moment after their owner's end, and other tracers may
+    /// be running meanwhile.
     void require_nothing_new() const;
 
 private:

@@ -140,8 +140,8 @@ bool Child::pump(Deadline deadline) {
     return true;
 }
 
-std::string Child::wait_line(Stream& stream, const std::string& prefix) {
-    const auto deadline = Clock::now() + patience;
+std::string Child::wait_line(Stream& stream, const std::string& prefix, std::chrono::seconds limit) {
+    const auto deadline = Clock::now() + limit;
     for (;;) {
         const bool last_look = reaped_ || stream.fd < 0;
         for (auto end = stream.text.find('\n', stream.searched); end != std::string::npos; end = stream.text.find('\n', stream.searched)) {
@@ -153,8 +153,8 @@ std::string Child::wait_line(Stream& stream, const std::string& prefix) {
     }
 }
 
-std::string Child::wait_line(const std::string& prefix) { return wait_line(output_, prefix); }
-std::string Child::wait_error_line(const std::string& prefix) { return wait_line(errors_, prefix); }
+std::string Child::wait_line(const std::string& prefix, std::chrono::seconds limit) { return wait_line(output_, prefix, limit); }
+std::string Child::wait_error_line(const std::string& prefix) { return wait_line(errors_, prefix, patience); }
 
 void Child::send_line(const std::string& text) {
     const std::string line = text + "\n";

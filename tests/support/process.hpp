@@ -43,7 +43,7 @@ public:
 
     [[nodiscard]] pid_t pid() const { return pid_; }
     /// The next line of stdout (of stderr) that begins with `prefix`; lines before it are passed over.
-    std::string wait_line(const std::string& prefix);
+    std::string wait_line(const std::string& prefix, std::chrono::seconds limit = patience);
     std::string wait_error_line(const std::string& prefix);
     /// To stdin. Whether the child still reads is its own affair.
     void send_line(const std::string& text);
@@ -67,7 +67,7 @@ private:
         std::size_t searched = 0;  ///< Lines before this place were looked at.
     };
     using Deadline = std::chrono::steady_clock::time_point;
-    std::string wait_line(Stream& stream, const std::string& prefix);
+    std::string wait_line(Stream& stream, const std::string& prefix, std::chrono::seconds limit);
     /// Waits until a pipe or the end has news; false at the deadline.
     bool pump(Deadline deadline);
     void read_available(Stream& stream);

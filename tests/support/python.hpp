@@ -1,11 +1,10 @@
-// The Python side of the tests: which interpreters there are, runs of the corpus driver, and tables of allocators.
+// The Python side of the tests: which interpreters there are and what they are, runs of the corpus driver, and tables of allocators.
 #pragma once
 
 #include <cstdint>
 #include <map>
-#include <optional>
+#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "model/snapshot.hpp"
@@ -13,9 +12,31 @@
 
 namespace memtrace::test {
 
+/// The corpus, copied to where an interpreter in another root can read it; removed with the last one who holds it.
+class CopiedScripts {
+public:
+    explicit CopiedScripts(const std::string& root);
+    ~CopiedScripts();
+    CopiedScripts(const CopiedScripts&) = delete;
+    CopiedScripts& operator=(const CopiedScripts&) = delete;
+    /// As seen in the root.
+    [[nodiscard]] const std::string& folder() const { return folder_; }
+
+private:
+    std::string root_;
+    std::string folder_;
+};
+
 struct Interpreter {
     std::string name;
-    std::string path;
+    std::string path;       ///< As seen in its root.
+    std::string root = {};  ///< It is run there by chroot; empty: ours.
+    std::vector<std::pair<std::string, std::string>> environment = {};
+    std::vector<std::string> options = {};  ///< Of the interpreter: "-X", "dev".
+    std::shared_ptr<const CopiedScripts> scripts = {};
+
+    /// Where it finds a script of the corpus.
+    [[nodiscard]] std::string script(const std::string& script_name) const;
 };
 /// The distribution's static executable (PGO, LTO: allocators inlined behind guards). Skips the rule when there is none.
 Interpreter static_python();
@@ -23,6 +44,31 @@ Interpreter static_python();
 /// library. Skips the rule when there is none.
 Interpreter shared_python();
 bool has_numpy(const Interpreter& interpreter);
+
+/// What runs there, as it tells itself and as its mappings show.
+struct PythonBuild {
+    unsigned major = 0;
+    unsigned minor = 0;
+    std::string version;  ///< "3.13.5"
+    bool shared = false;  ///< In a libpython of its own.
+    bool pie = false;     ///< The executable.
+    bool debug = false;
+    bool endbr64 = false;  ///< Functions begin with it.
+    bool free_threaded = false;
+
+    [[nodiscard]] bool traceable() const { return major == 3 && minor >= 8 && minor <= 15 && !free_threaded; }
+    /// "static, debug, endbr64"
+    [[nodiscard]] std::string kind() const;
+};
+PythonBuild build_of(const Interpreter& interpreter);
+
+/// Every interpreter found: the system's, those of version managers, and $PYTHONS (paths with ':' between; ROOT!PATH is run by chroot
+/// in ROOT). Programs reached by several paths count once.
+std::vector<Interpreter> find_pythons();
+
+/// Those a small selection of tests runs on: the system's, and the oldest and the newest of all others found that are release builds.
+/// Skips the rule when there is none.
+std::vector<Interpreter> chosen_pythons();
 
 /// Live bytes and blocks of one Python line.
 struct PythonLine {
@@ -33,12 +79,10 @@ struct PythonLine {
 /// By "FILE:LINE", the file without its folders.
 using PythonLines = std::map<std::string, PythonLine>;
 
-/// Runs a script of the corpus in driver mode `mode` ("tracemalloc" or "traced") up to "ready".
-Child start_script(const Interpreter& interpreter, const std::string& script, const std::string& mode);
-/// What tracemalloc says the script's lines hold.
-PythonLines tracemalloc_lines(const Interpreter& interpreter, const std::string& script);
-/// What a snapshot says the same lines hold; mappings are containers to tracemalloc and left out.
-PythonLines traced_lines(const Snapshot& snapshot, const std::string& script);
+/// Starts a script of the corpus and waits until it is ready.
+Child start_python(const Interpreter& interpreter, const std::string& script, const std::vector<std::string>& arguments);
+/// Runs a script in driver mode `mode` ("blocks", "objects" or "traced") up to "ready".
+Child start_script(const Interpreter& interpreter, const std::string& script, const std::string& mode, unsigned frames = 1);
 
 /// forever.py, ready.
 Child start_forever(const Interpreter& interpreter);

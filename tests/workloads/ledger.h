@@ -110,4 +110,28 @@ static inline void ledger_done(const char *file)
     ledger_wait();
 }
 
+/* In a forked child: its books begin with what it has inherited. */
+static inline void ledger_forked(void)
+{
+    for (unsigned line = 0; line < LEDGER_LINES; ++line) {
+        ledger[line].allocated_blocks -= ledger[line].freed_blocks;
+        ledger[line].allocated_bytes -= ledger[line].freed_bytes;
+        ledger[line].freed_blocks = ledger[line].freed_bytes = 0;
+    }
+}
+
+/* The books of one of several processes; each line is one write, so that theirs do not mix. */
+static inline void ledger_report(const char *file)
+{
+    char text[256];
+    for (unsigned line = 0; line < LEDGER_LINES; ++line) {
+        const struct ledger_line *at = &ledger[line];
+        if (at->allocated_blocks == 0)
+            continue;
+        snprintf(text, sizeof text, "PROCESS %d %s:%u %lu %lu %lu %lu\n", (int)getpid(), file, line, at->allocated_blocks - at->freed_blocks,
+                 at->allocated_bytes - at->freed_bytes, at->allocated_blocks, at->allocated_bytes);
+        ledger_print(text);
+    }
+}
+
 #endif

@@ -99,6 +99,15 @@ void Links::clear() {
     links_.clear();
 }
 
+std::vector<Links> Links::split() && {
+    std::vector<Links> parts(fds_.size() + links_.size());
+    for (std::size_t i = 0; i < fds_.size(); ++i) parts[i].add(std::move(fds_[i]));
+    for (std::size_t i = 0; i < links_.size(); ++i) parts[fds_.size() + i].add(links_[i]);
+    fds_.clear();
+    links_.clear();
+    return parts;
+}
+
 void prepare(bpf_program* program, AttachMethod method) {
     bpf_program__set_expected_attach_type(
         program, method == AttachMethod::uprobe_multi ? static_cast<bpf_attach_type>(trace_uprobe_multi) : static_cast<bpf_attach_type>(0));

@@ -34,6 +34,8 @@ public:
     void add(UniqueFd fd) { fds_.push_back(std::move(fd)); }
     void add(bpf_link* link) { links_.push_back(link); }
     void clear();
+    /// Each alone.
+    std::vector<Links> split() &&;
 
 private:
     std::vector<UniqueFd> fds_;

@@ -152,6 +152,8 @@ Result<Calibration> measure(AttachMethod method, const std::vector<AttachPoint>&
     Result<Links> returns = attach(skeleton.object->progs.mt_empty, method, getpid(), {points[push]}, true);
     if (!returns) return std::move(returns).error();
     result.costs.return_ns = std::max(0.0, time_per_call_ns(functions[push]) - bare_ns[push] - result.costs.entry_ns[push]);
+    result.own_probes->push_back(*std::move(links));
+    result.own_probes->push_back(*std::move(returns));
     return result;
 }
 

@@ -4,7 +4,10 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <vector>
+
+#include "loader/traced_process.hpp"
 
 namespace memtrace {
 
@@ -36,5 +39,8 @@ private:
     std::chrono::nanoseconds excess_time_{};
     unsigned exceeded_ = 0;
 };
+
+/// One sentence for the reports: what is not seen any more, since when, and why. `limit_percent`: of one core.
+std::string dropped_note(ProbeGroup group, const TooCostly& cost, double limit_percent, std::chrono::system_clock::time_point now);
 
 }  // namespace memtrace

@@ -2,7 +2,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,10 +9,8 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <cstring>
-#include <unordered_set>
 
-#include "memtrace.skel.h"
+#include "loader/kernel_side_state.hpp"
 
 namespace memtrace {
 namespace {
@@ -26,40 +23,11 @@ constexpr std::uint32_t most_default_sites = 1U << 17;
 constexpr std::uint64_t most_default_stack_bytes = 128U << 20;
 constexpr std::uint32_t default_ring_bytes = 16U << 20;
 constexpr ino_t initial_pid_namespace_inode = 0xEFFFFFFC;  // PROC_PID_INIT_INO, include/linux/proc_ns.h
-constexpr std::uint32_t buckets_at_once = 1U << 16;        // inherited by one call: some milliseconds
-constexpr std::uint32_t codes_at_once = 4096;
 
 // A bucket of 192 bytes for every 6 blocks: 8 slots filled to 3/4, at which no key misses all its choices (docs/decisions/0002).
 constexpr std::uint64_t blocks_per_bucket = 6;
 static_assert(sizeof(mt_bucket) == blocks_per_bucket * bytes_per_block);
 static_assert(sizeof(mt_site) == 64);
-
-// The mapping of one mmap'able map.
-class MapView {
-public:
-    MapView() = default;
-    MapView(const MapView&) = delete;
-    MapView& operator=(const MapView&) = delete;
-    ~MapView() {
-        if (data_) munmap(data_, size_);
-    }
-    Result<void> map(const bpf_map* source, bool writable) {
-        const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-        size_ = (static_cast<std::size_t>(bpf_map__value_size(source)) * bpf_map__max_entries(source) + page - 1) / page * page;
-        void* data = mmap(nullptr, size_, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, bpf_map__fd(source), 0);
-        if (data == MAP_FAILED) return errno_error(std::string("mapping ") + bpf_map__name(source), errno);
-        data_ = data;
-        return {};
-    }
-    template <typename T>
-    [[nodiscard]] T* as() const {
-        return static_cast<T*>(data_);
-    }
-
-private:
-    void* data_ = nullptr;
-    std::size_t size_ = 0;
-};
 
 int handle_record(void* handler, void* data, std::size_t size) {
     (*static_cast<std::function<void(std::span<const std::byte>)>*>(handler))({static_cast<const std::byte*>(data), size});
@@ -70,22 +38,6 @@ int handle_record(void* handler, void* data, std::size_t size) {
 int keep_quiet(libbpf_print_level, const char*, va_list) { return 0; }
 
 }  // namespace
-
-struct KernelSide::State {
-    memtrace_bpf* object = nullptr;
-    Capacities capacities;
-    MapView live, sites, stacks, processes, journal;
-    Follow follow = Follow::none;
-    std::function<void(std::span<const std::byte>)> handler = [](std::span<const std::byte>) {};
-    ring_buffer* ring = nullptr;
-    State() = default;
-    State(const State&) = delete;
-    State& operator=(const State&) = delete;
-    ~State() {
-        ring_buffer__free(ring);
-        memtrace_bpf__destroy(object);
-    }
-};
 
 KernelSide::KernelSide(std::unique_ptr<State> state) : state_(std::move(state)) {}
 KernelSide::KernelSide(KernelSide&&) noexcept = default;
@@ -141,6 +93,8 @@ int KernelSide::load_object(State& state, AttachMethod method, const Namespace& 
     object.rodata->pid_namespace_device = ours.device;
     object.rodata->pid_namespace_inode = ours.inode;
     object.rodata->initial_pid_namespace = ours.inode == initial_pid_namespace_inode;
+    object.rodata->follows_forks = state.follow != Follow::none;
+    object.rodata->occupied_shift = static_cast<std::uint32_t>(std::bit_width((buckets - 1) / MT_OCCUPIED_BITS));
     set_capacities(object, state.capacities, static_cast<std::uint32_t>(buckets), state.follow != Follow::none);
     if (state.follow != Follow::none) {
         bpf_program__set_autoload(state.follow == Follow::by_copy ? object.progs.mt_fork_copied : object.progs.mt_fork_done, true);
@@ -158,6 +112,11 @@ Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod metho
     // Kernels before 5.11 charge maps to this limit; newer ones ignore it. Failure shows at loading.
     const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
     setrlimit(RLIMIT_MEMLOCK, &unlimited);
+    // Each process that is followed takes a handful of descriptors. (A program that we launch has been forked before.)
+    if (rlimit files{}; getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
 
     auto state = std::make_unique<State>();
     Capacities& capacities = state->capacities = wanted;
@@ -244,105 +203,6 @@ std::vector<std::uint64_t> KernelSide::hits(std::size_t probes) const {
         for (const std::uint64_t hits : per_cpu) sums[probe] += hits;
     }
     return sums;
-}
-
-Result<void> KernelSide::follow(int pid, std::uint32_t index) {
-    const auto tgid = static_cast<std::uint32_t>(pid);
-    if (bpf_map_update_elem(bpf_map__fd(state_->object->maps.mt_followed), &tgid, &index, BPF_ANY) != 0)
-        return errno_error("following pid " + std::to_string(pid), errno);
-    return {};
-}
-
-void KernelSide::unfollow(int pid) {
-    const auto tgid = static_cast<std::uint32_t>(pid);
-    bpf_map_delete_elem(bpf_map__fd(state_->object->maps.mt_followed), &tgid);
-}
-
-std::optional<mt_fork> KernelSide::take_fork(int tid) {
-    const int map = bpf_map__fd(state_->object->maps.mt_forks);
-    const auto key = static_cast<std::uint32_t>(tid);
-    mt_fork fork{};
-    if (bpf_map_lookup_elem(map, &key, &fork) != 0) return std::nullopt;
-    bpf_map_delete_elem(map, &key);
-    return fork;
-}
-
-Result<void> KernelSide::inherit(const mt_fork& fork, std::uint32_t child) {
-    mt_inheritance range{.from = fork.slot, .to = child};
-    LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &range, .ctx_size_in = sizeof range);
-    const std::uint32_t buckets = bpf_map__max_entries(state_->object->maps.mt_live);
-    for (std::uint32_t first = 0; first < buckets; first += range.buckets) {
-        range.first_bucket = first;
-        range.buckets = std::min(buckets_at_once, buckets - first);
-        if (const int code = bpf_prog_test_run_opts(bpf_program__fd(state_->object->progs.mt_inherit), &run))
-            return errno_error("copying the blocks of a forked process", -code);
-    }
-    return settle(fork, child);
-}
-
-// What the first change of each block since the fork says it was before.
-Result<void> KernelSide::settle(const mt_fork& fork, std::uint32_t child) {
-    const std::uint64_t end = __atomic_load_n(&state_->object->bss->next_change, __ATOMIC_ACQUIRE);
-    std::uint64_t* losses = reinterpret_cast<std::uint64_t*>(state_->object->bss->losses);
-    mt_inheritance settled{.from = fork.slot, .to = child};
-    LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &settled, .ctx_size_in = sizeof settled);
-    std::unordered_set<std::uint64_t> seen;
-    for (std::uint64_t number = fork.first_change; number < end; ++number) {
-        const mt_change& place = state_->journal.as<const mt_change>()[number % MT_JOURNAL_CHANGES];
-        const bool written = __atomic_load_n(&place.number, __ATOMIC_ACQUIRE) == number + 1;
-        const mt_change change = place;
-        if (!written || __atomic_load_n(&place.number, __ATOMIC_ACQUIRE) != number + 1) {
-            __atomic_fetch_add(&losses[MT_LOST_FORK_CHANGES], 1, __ATOMIC_RELAXED);
-            continue;
-        }
-        if (change.key >> MT_KEY_ADDRESS_BITS != fork.slot || !seen.insert(change.key).second) continue;
-        settled.address = change.key;
-        settled.block = change.block;
-        settled.had = change.taken;
-        if (const int code = bpf_prog_test_run_opts(bpf_program__fd(state_->object->progs.mt_settle), &run))
-            return errno_error("copying the blocks of a forked process", -code);
-    }
-    return {};
-}
-
-void KernelSide::forget_blocks(const std::vector<bool>& ended) {
-    auto* buckets = state_->live.as<mt_bucket>();
-    for (std::size_t i = 0; i < live().size(); ++i) {
-        for (__u64& place : buckets[i].keys) {
-            __u64 key = __atomic_load_n(&place, __ATOMIC_RELAXED);
-            if (key == MT_KEY_FREE || key == MT_KEY_BUSY) continue;
-            const std::size_t slot = key >> MT_KEY_ADDRESS_BITS;
-            if (slot < ended.size() && ended[slot]) __atomic_compare_exchange_n(&place, &key, MT_KEY_FREE, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-        }
-    }
-}
-
-// Its key goes last: only then may another stack take the place.
-void KernelSide::forget_site(std::uint32_t site) {
-    mt_site& gone = state_->sites.as<mt_site>()[site];
-    const std::uint64_t key = gone.key;
-    mt_site empty{};
-    empty.key = key;
-    gone = empty;
-    __atomic_store_n(&gone.key, 0, __ATOMIC_RELEASE);
-}
-
-void KernelSide::forget_code(const std::vector<bool>& ended) {
-    const int map = bpf_map__fd(state_->object->maps.mt_codes);
-    const auto is_ended = [&](std::uint64_t key) { return (key >> MT_KEY_ADDRESS_BITS) < ended.size() && ended[key >> MT_KEY_ADDRESS_BITS]; };
-    std::vector<std::uint64_t> gone, keys(codes_at_once);
-    std::vector<std::byte> values(codes_at_once * bpf_map__value_size(state_->object->maps.mt_codes));
-    std::uint64_t position = 0;
-    for (bool first = true, more = true; more; first = false) {
-        std::uint32_t count = codes_at_once;
-        more = bpf_map_lookup_batch(map, first ? nullptr : &position, &position, keys.data(), values.data(), &count, nullptr) == 0;
-        if (!more && errno != ENOENT) break;
-        std::copy_if(keys.begin(), keys.begin() + count, std::back_inserter(gone), is_ended);
-    }
-    for (const std::uint64_t key : gone) bpf_map_delete_elem(map, &key);
-    for (mt_code_cell& cell : state_->object->bss->code_cells)
-        if (std::uint64_t key = __atomic_load_n(&cell.key, __ATOMIC_ACQUIRE); key != MT_CODE_BUSY && is_ended(key))
-            __atomic_compare_exchange_n(&cell.key, &key, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 const Capacities& KernelSide::capacities() const { return state_->capacities; }

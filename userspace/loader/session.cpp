@@ -11,8 +11,8 @@ namespace {
 
 // One more would make keys that look like MT_KEY_BUSY.
 constexpr std::uint32_t most_slots = 0xffff;
-// A parent's blocks are there once more for each child: room for a few of them.
-constexpr std::uint64_t room_for_copies = 4;
+// A parent's blocks and sites are there once more for each child: room for a few of them.
+constexpr std::uint32_t room_for_copies = 4;
 
 std::uint64_t available_memory_bytes() {
     std::ifstream file("/proc/meminfo");
@@ -23,6 +23,11 @@ std::uint64_t available_memory_bytes() {
         std::getline(file, unit);
     }
     return 1ULL << 30;
+}
+
+Capacities with_more_sites(Capacities capacities) {
+    capacities.sites *= room_for_copies;
+    return capacities;
 }
 
 std::shared_ptr<void> stop_threads(int pid) {
@@ -36,7 +41,8 @@ Result<Session> Session::open(Target target, const Calibration& calibration, con
     Result<ProcessInfo> info = read_process(target.pid());
     if (!info) return std::move(info).error();
     const std::uint64_t available = available_memory_bytes();
-    Capacities capacities = default_capacities(info->rss_bytes * (options.follow ? room_for_copies : 1), available, options.frames);
+    Capacities capacities = default_capacities(info->rss_bytes * (options.follow ? std::uint64_t{room_for_copies} : 1), available, options.frames);
+    if (options.follow && table_bytes(with_more_sites(capacities)) < available / 8) capacities = with_more_sites(capacities);
     capacities.live_blocks = options.live_blocks.value_or(capacities.live_blocks);
     capacities.sites = options.sites.value_or(capacities.sites);
     // The kernel would try, and end other processes on the way.
@@ -49,8 +55,8 @@ Result<Session> Session::open(Target target, const Calibration& calibration, con
     if (!kernel) return std::move(kernel).error();
     if (Result<void> done = kernel->watch(); !done) return std::move(done).error();
     const int pid = target.pid();
-    Session session(std::unique_ptr<TraceContext>(new TraceContext{
-                        calibration, options.redirect, options.hold ? options.hold : stop_threads, *std::move(kernel), Places()}),
+    Session session(std::unique_ptr<TraceContext>(
+                        new TraceContext{calibration, options.redirect, options.hold ? options.hold : stop_threads, *std::move(kernel)}),
                     std::move(target));
     if (Result<void> done = session.kernel().follow(pid, 0); !done) return std::move(done).error();
     return session;
@@ -165,6 +171,25 @@ Result<void> Session::restore() {
 Result<void> Session::stop() {
     Result<void> outcome = restore();
     for (const auto& process : processes_) process->remove_probes();
+    for (Links& own : *context_->calibration.own_probes) context_->remover.remove(std::move(own));
+    context_->calibration.own_probes->clear();
+    context_->remover.wait();
+    return outcome;
+}
+
+std::vector<double> Session::spent_ns() const {
+    std::vector<double> spent(probe_groups.size(), 0);
+    const std::vector<std::uint64_t> hits = kernel().hits(probes().size());
+    for (std::size_t i = 0; i < hits.size(); ++i)
+        spent[static_cast<std::size_t>(group_of(probes()[i]))] += static_cast<double>(hits[i]) * probes()[i].site.cost_ns;
+    return spent;
+}
+
+Result<void> Session::drop(ProbeGroup group) {
+    context_->dropped.push_back(group);
+    Result<void> outcome;
+    for (const auto& process : processes_)
+        if (Result<void> done = process->drop(group); !done) outcome = std::move(done);
     return outcome;
 }
 

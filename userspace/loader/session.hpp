@@ -39,7 +39,7 @@ public:
     /// Counting begins.
     void start();
     /// Whether the program has replaced a redirected pointer since; update() then finds out what by.
-    [[nodiscard]] bool redirects_changed() const { return root().redirects_changed(); }
+    [[nodiscard]] bool tables_changed() const { return root().tables_changed(); }
     /// The process runs another program now: what was counted stays, its blocks and pointers are gone. Counting goes on.
     Result<void> image_replaced() { return image_replaced(root()); }
     /// Counting ends and pointers are put back; the probes are still there. Errors say which pointer could not be put back.
@@ -47,7 +47,13 @@ public:
     /// The same, and removes the probes.
     Result<void> stop();
     /// One sentence more for every report: something that is not seen.
-    void add_note(std::string note) { root().add_note(std::move(note)); }
+    void add_note(std::string note) { notes_.push_back(std::move(note)); }
+    [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
+    /// Estimated cost of the hits since start() in ns, by ProbeGroup.
+    [[nodiscard]] std::vector<double> spent_ns() const;
+    /// Removes the probes of a group from all processes, and from those that come; the others stay. What they counted stays as it is.
+    Result<void> drop(ProbeGroup group);
+    [[nodiscard]] std::optional<std::uint64_t> setup_word() const { return root().setup_word(); }
     /// Frees what only update() needs.
     void forget_modules() { root().forget_modules(); }
 
@@ -94,6 +100,7 @@ private:
     std::vector<std::unique_ptr<TracedProcess>> processes_;
     std::vector<std::uint32_t> free_indexes_;
     std::uint32_t next_slot_ = 0;
+    std::vector<std::string> notes_;
     std::vector<bool> ended_slots_;  ///< Of which blocks may still lie in the tables.
     std::chrono::steady_clock::time_point started_{};
     std::optional<std::chrono::steady_clock::time_point> stopped_;

@@ -3,11 +3,19 @@
 #include <algorithm>
 
 #include "python/plan.hpp"
+#include "python/start_options.hpp"
 
 namespace memtrace {
 namespace {
 
-bool same_place(const PlannedProbe& a, const PlannedProbe& b) { return a.file == b.file && a.offset == b.offset && a.site.address == b.site.address; }
+// Whose calls a probe counts. It may change: by replacing their tables, programs make domains share functions or stop to.
+bool same_meaning(const PlannedProbe& a, const PlannedProbe& b) {
+    return a.domain == b.domain && a.domain_by_ctx == b.domain_by_ctx && a.shape == b.shape && a.interpreter == b.interpreter;
+}
+
+bool same_place(const PlannedProbe& a, const PlannedProbe& b) {
+    return a.inode == b.inode && a.device == b.device && a.file == b.file && a.offset == b.offset && a.site.address == b.site.address;
+}
 
 // The files a process maps are reached through itself: a child may outlive the parent whose plan it has.
 std::string own_path(const std::string& path, int pid) {
@@ -23,12 +31,12 @@ AttachPoint point_of(const PlannedProbe& probe, std::uint32_t number, std::uint3
             MT_COOKIE(number, process, probe.domain, probe.interpreter, probe.shape, at(0), at(1), at(2), ctx)};
 }
 
+}  // namespace
+
 ProbeGroup group_of(const PlannedProbe& probe) {
     if (probe.domain == MT_DOMAIN_MALLOC) return ProbeGroup::heap;
     return probe.domain == MT_DOMAIN_MMAP ? ProbeGroup::mappings : ProbeGroup::python;
 }
-
-}  // namespace
 
 Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const ProbeCosts& costs, const PythonOptions& python, Loading loading) {
     Plan plan;
@@ -57,13 +65,19 @@ Result<void> TracedProcess::update(Loading loading) {
     Result<Plan> fresh = make_plan(target_, modules_, context_.calibration.costs, python, loading);
     if (!fresh) return std::move(fresh).error();
     take_pythons(*fresh);
+    // Calls between the removal of probes and their return would not be seen.
+    const std::shared_ptr<void> held = changes_meaning(*fresh) ? context_.hold(pid()) : nullptr;
+    forget_changed(*fresh);
     const std::size_t first_new = plan_.probes.size();
     plan_.notes = std::move(fresh->notes);
     take_probes(*fresh);
-    plan_.redirects = std::move(fresh->redirects);
+    if (!context_.has_dropped(ProbeGroup::python)) plan_.redirects = std::move(fresh->redirects);
     plan_.wrapper_calls = std::move(fresh->wrapper_calls);
     tell_kernel();
-    if (Result<void> done = attach_from(first_new); !done) return done;
+    if (Result<void> done = attach_from(first_new); !done) {
+        forget_probes_from(first_new);
+        return done;
+    }
     if (Result<void> same = target_.check_image(modules_.front().mappings.front().start); !same) return same;
     return loading == Loading::complete ? write_redirects(plan_.redirects) : Result<void>();
 }
@@ -79,6 +93,24 @@ void TracedProcess::take_probes(Plan& fresh) {
         }
         numbers_.push_back(*number);
         plan_.probes.push_back(std::move(probe));
+    }
+}
+
+bool TracedProcess::changes_meaning(const Plan& fresh) const {
+    return std::any_of(plan_.probes.begin(), plan_.probes.end(), [&](const PlannedProbe& known) {
+        return std::any_of(fresh.probes.begin(), fresh.probes.end(),
+                           [&](const PlannedProbe& probe) { return same_place(probe, known) && !same_meaning(probe, known); });
+    });
+}
+
+// What is attached cannot be changed: all of CPython's go, to be attached anew.
+void TracedProcess::forget_changed(const Plan& fresh) {
+    if (!changes_meaning(fresh)) return;
+    std::erase_if(links_, [](const GroupLinks& links) { return links.group == ProbeGroup::python; });
+    for (std::size_t i = plan_.probes.size(); i-- > 0;) {
+        if (group_of(plan_.probes[i]) != ProbeGroup::python) continue;
+        plan_.probes.erase(plan_.probes.begin() + static_cast<std::ptrdiff_t>(i));
+        numbers_.erase(numbers_.begin() + static_cast<std::ptrdiff_t>(i));
     }
 }
 
@@ -100,7 +132,10 @@ void TracedProcess::take_pythons(Plan& fresh) {
 
 void TracedProcess::tell_kernel() {
     mt_process& record = kernel();
-    for (std::size_t i = 0; i < plan_.pythons.size(); ++i) record.pythons[i] = plan_.pythons[i].python;
+    for (std::size_t i = 0; i < plan_.pythons.size(); ++i) {
+        record.pythons[i] = plan_.pythons[i].python;
+        if (context_.has_dropped(ProbeGroup::python)) record.pythons[i].frees_unseen = 1;
+    }
     record.pythons_known = plan_.pythons.size();
     record.wrapper_calls_known = 0;
     std::copy(plan_.wrapper_calls.begin(), plan_.wrapper_calls.end(), record.wrapper_calls);
@@ -114,24 +149,39 @@ void TracedProcess::become_copy_of(const TracedProcess& parent) {
     tell_kernel();
 }
 
-Result<void> TracedProcess::attach_planned() { return attach_from(0); }
+Result<void> TracedProcess::attach_planned() {
+    Result<void> done = attach_from(0);
+    if (!done) forget_probes_from(0);
+    return done;
+}
+
+// What was not attached is not known, or it would not be tried again.
+void TracedProcess::forget_probes_from(std::size_t first) {
+    plan_.probes.resize(std::min(first, plan_.probes.size()));
+    numbers_.resize(plan_.probes.size());
+}
 
 // Releases first, then returns, then entries: a block that is counted is never freed unseen, a call never entered without its return.
 Result<void> TracedProcess::attach_from(std::size_t first_new) {
     const KernelSide& kernel_side = context_.kernel;
+    const std::size_t links_before = links_.size();
     const struct {
         const bpf_program* program;
         bool releases, at_return;
     } steps[] = {{kernel_side.release(), true, false}, {kernel_side.leave(), false, true}, {kernel_side.enter(), false, false}};
     for (const auto& step : steps) {
-        for (const ProbeGroup group : {ProbeGroup::heap, ProbeGroup::mappings, ProbeGroup::python}) {
+        for (const ProbeGroup group : probe_groups) {
+            if (context_.has_dropped(group)) continue;
             std::vector<AttachPoint> points;
             for (std::size_t i = first_new; i < plan_.probes.size(); ++i)
                 if (group_of(plan_.probes[i]) == group && needs_return(plan_.probes[i].shape) != step.releases)
                     points.push_back(point_of(plan_.probes[i], numbers_[i], index_, pid()));
             if (points.empty()) continue;
             Result<Links> links = attach(step.program, context_.calibration.method, pid(), points, step.at_return);
-            if (!links) return std::move(links).error();
+            if (!links) {
+                links_.erase(links_.begin() + static_cast<std::ptrdiff_t>(links_before), links_.end());
+                return std::move(links).error();
+            }
             links_.push_back({group, *std::move(links)});
         }
     }
@@ -158,11 +208,20 @@ Result<void> TracedProcess::write_redirects(const std::vector<PlannedRedirect>& 
     return {};
 }
 
-bool TracedProcess::redirects_changed() const {
-    return std::any_of(plan_.redirects.begin(), plan_.redirects.end(), [&](const PlannedRedirect& redirect) {
-        const Result<std::uint64_t> now = target_.read<std::uint64_t>(redirect.slot);
-        return now && *now != redirect.target;
-    });
+bool TracedProcess::tables_changed() const {
+    const auto changed = [&](const PlannedEntry& entry) {
+        const Result<std::uint64_t> now = target_.read<std::uint64_t>(entry.slot);
+        return now && *now != entry.during;
+    };
+    return std::any_of(plan_.pythons.begin(), plan_.pythons.end(),
+                       [&](const PlannedPython& python) { return std::any_of(python.entries.begin(), python.entries.end(), changed); });
+}
+
+std::optional<std::uint64_t> TracedProcess::setup_word() const {
+    if (plan_.pythons.empty() || !sets_up_allocators(pid())) return std::nullopt;
+    for (const PlannedEntry& entry : plan_.pythons.front().entries)
+        if (entry.name == "obj.free") return entry.slot;
+    return std::nullopt;
 }
 
 // Only slots that still hold what we wrote are ours to restore.
@@ -183,7 +242,20 @@ Result<void> TracedProcess::restore_redirects() {
     return outcome;
 }
 
+Result<void> TracedProcess::drop(ProbeGroup group) {
+    Result<void> done;
+    if (group == ProbeGroup::python) {
+        plan_.redirects.clear();
+        for (PlannedPython& python : plan_.pythons) python.entries.clear();
+        tell_kernel();
+        done = restore_redirects();
+    }
+    std::erase_if(links_, [&](const GroupLinks& links) { return links.group == group; });
+    return done;
+}
+
 Result<void> TracedProcess::image_replaced(std::uint16_t slot) {
+    // Its probes stay: those in files that the new program maps, too, would be there twice for a while otherwise.
     written_.clear();
     plan_.redirects.clear();
     modules_.clear();
@@ -199,10 +271,15 @@ Result<void> TracedProcess::image_replaced(std::uint16_t slot) {
     return target_.reopen();
 }
 
+void TracedProcess::remove_probes() {
+    for (GroupLinks& of_group : links_) context_.remover.remove(std::move(of_group.links));
+    links_.clear();
+}
+
 void TracedProcess::end() {
     ended_ = true;
     kernel().ended = 1;
-    links_.clear();
+    remove_probes();
     written_.clear();
     modules_.clear();
     target_.close();

@@ -1,15 +1,19 @@
 // One process under trace: what was planned for it, its probes, and the pointers written into it.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "loader/attach.hpp"
 #include "loader/calibrate.hpp"
 #include "loader/kernel_side.hpp"
+#include "loader/link_remover.hpp"
 #include "loader/places.hpp"
 #include "probes/plan.hpp"
 #include "process/target.hpp"
@@ -19,8 +23,10 @@ namespace memtrace {
 
 enum class Loading : bool { complete, in_progress };
 
-/// Probes that are attached and removed together.
+/// Probes that are attached and removed together: none of them makes sense without the others.
 enum class ProbeGroup : std::uint8_t { heap, mappings, python };
+inline constexpr std::array probe_groups{ProbeGroup::heap, ProbeGroup::mappings, ProbeGroup::python};
+ProbeGroup group_of(const PlannedProbe& probe);
 
 /// Holds the threads of process `pid` still for as long as the result lives; null: it cannot, and they run on.
 using HoldThreads = std::function<std::shared_ptr<void>(int pid)>;
@@ -31,7 +37,10 @@ struct TraceContext {
     bool redirect = true;
     HoldThreads hold;
     KernelSide kernel;
-    Places places;
+    Places places = {};
+    std::vector<ProbeGroup> dropped = {};  ///< Not attached any more, in no process.
+    LinkRemover remover = {};
+    [[nodiscard]] bool has_dropped(ProbeGroup group) const { return std::find(dropped.begin(), dropped.end(), group) != dropped.end(); }
 };
 
 /// Not copied, not moved: others keep its address. Destroying it removes its probes; pointers are put back by restore_redirects().
@@ -52,8 +61,14 @@ public:
     Result<void> image_replaced(std::uint16_t slot);
     /// Puts the pointers back that still hold what was written. `ended`: there is nothing left to put back.
     Result<void> restore_redirects();
-    [[nodiscard]] bool redirects_changed() const;
-    void remove_probes() { links_.clear(); }
+    [[nodiscard]] bool tables_changed() const;
+    /// The word of its allocator tables that is stored last when its interpreter sets up other allocators than its own, if it has been told
+    /// to (PYTHONMALLOC, -X dev).
+    [[nodiscard]] std::optional<std::uint64_t> setup_word() const;
+    /// They are gone when the remover has nothing left to do.
+    void remove_probes();
+    /// Removes the probes of a group that context.dropped names now, and what only they needed in the target.
+    Result<void> drop(ProbeGroup group);
     /// Removes its probes and lets go of it.
     void end();
 
@@ -78,6 +93,9 @@ private:
     };
     void take_probes(Plan& fresh);
     void take_pythons(Plan& fresh);
+    [[nodiscard]] bool changes_meaning(const Plan& fresh) const;
+    void forget_changed(const Plan& fresh);
+    void forget_probes_from(std::size_t first);
     void tell_kernel();
     Result<void> attach_from(std::size_t first_new);
     Result<void> write_redirects(const std::vector<PlannedRedirect>& redirects);

@@ -44,7 +44,8 @@ std::string_view source_file(std::string_view file) {
 
 class Grouping {
 public:
-    Grouping(const Snapshot& snapshot, const View& view) : snapshot_(snapshot), view_(view), counts_(snapshot.processes_that_count()), group_of_frame_(snapshot.frames.size(), kNone) {
+    Grouping(const Snapshot& snapshot, const View& view)
+        : snapshot_(snapshot), view_(view), counts_(snapshot.processes_that_count()), group_of_frame_(snapshot.frames.size(), kNone) {
         for (const Site& site : snapshot.sites) add(site);
         name_domains();
     }

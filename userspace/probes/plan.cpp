@@ -100,6 +100,8 @@ void plan_wrappers(const std::vector<Module>& modules, Plan& plan) {
 void add_probe(Plan& plan, const Module& module, PlannedProbe probe, std::uint64_t entry) {
     probe.file = module.path;
     probe.attach_path = module.attach_path;
+    probe.device = module.mappings.front().device;
+    probe.inode = module.mappings.front().inode;
     probe.offset = module.image.offset_of(probe.site.address).value_or(0);
     probe.symbol = relative_name(probe.hook, entry, probe.site.address);
     const bool known = std::any_of(plan.probes.begin(), plan.probes.end(),

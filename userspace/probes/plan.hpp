@@ -22,6 +22,8 @@ struct PlannedProbe {
     bool domain_by_ctx = false;   ///< The ctx argument tells which domain was asked.
     std::string file;             ///< As the target sees it.
     std::string attach_path;
+    std::uint64_t device = 0;  ///< With the inode: which file that is, whatever lies at its path later.
+    std::uint64_t inode = 0;
     std::uint64_t offset = 0;  ///< Of the instruction in the file.
     std::string symbol;        ///< "free+9".
     ProbeSite site;

@@ -17,6 +17,7 @@
 
 #include "process/loading.hpp"
 #include "process/ptrace_stops.hpp"
+#include "process/write_watch.hpp"
 #include "util/unique_fd.hpp"
 
 namespace memtrace {
@@ -103,28 +104,42 @@ void Launched::ended(int status) { ending_ = ending_of(status); }
 Result<void> Launched::load(const std::function<Result<void>()>& mapped) {
     std::optional<int> status;
     Result<void> done = run_to_entry(pid_, trace_options, mapped, status);
-    if (status) ended(*status);
+    if (status && WIFSTOPPED(*status))
+        pending_ = status;
+    else if (status)
+        ended(*status);
     return done;
 }
 
+void Launched::set_up(std::uint64_t word, const std::function<void()>& stored) { run_through_setup(pid_, trace_options, word, stored, pending_); }
+
 void Launched::resume() {
     held_ = false;
-    ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
+    if (!pending_) ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
 }
 
 bool Launched::handle_events() {
+    if (const std::optional<int> status = std::exchange(pending_, std::nullopt); status && handle(*status)) return true;
     int status = 0;
-    while (!ending_ && waitpid(pid_, &status, __WALL | WNOHANG) == pid_) {
-        if (!WIFSTOPPED(status)) {
-            ended(status);
-            return false;
-        }
-        if (event_of(status) == PTRACE_EVENT_EXEC) return held_ = true;
-        // Stopped by a terminal or SIGSTOP: it stays stopped until somebody continues it.
-        if (is_group_stop(status)) {
-            ptrace(PTRACE_LISTEN, pid_, nullptr, nullptr);
-            continue;
-        }
+    while (!ending_ && waitpid(pid_, &status, __WALL | WNOHANG) == pid_)
+        if (handle(status)) return true;
+    return false;
+}
+
+// True at an exec.
+bool Launched::handle(int status) {
+    if (!WIFSTOPPED(status)) {
+        ended(status);
+        return false;
+    }
+    if (event_of(status) == PTRACE_EVENT_EXEC) return held_ = true;
+    // Stopped by a terminal or SIGSTOP: it stays stopped until somebody continues it.
+    if (is_group_stop(status)) {
+        ptrace(PTRACE_LISTEN, pid_, nullptr, nullptr);
+    } else if (is_watched_write(pid_, status)) {
+        (void)watch_writes(pid_, 0);
+        ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
+    } else {
         ptrace(PTRACE_CONT, pid_, nullptr, signal_argument(signal_of(status)));
     }
     return false;

@@ -21,7 +21,8 @@ public:
     /// Starts `arguments` (found through PATH) as the user who called sudo, if any; it is held right after exec.
     /// Errors: not found or not executable (the hint says which), fork failed.
     static Result<Launched> start(const std::vector<std::string>& arguments);
-    Launched(Launched&& other) noexcept : pid_(std::exchange(other.pid_, 0)), traced_(other.traced_), held_(other.held_), ending_(other.ending_) {}
+    Launched(Launched&& other) noexcept
+        : pid_(std::exchange(other.pid_, 0)), traced_(other.traced_), held_(other.held_), pending_(other.pending_), ending_(other.ending_) {}
     Launched& operator=(Launched&&) = delete;
     ~Launched();
 
@@ -30,6 +31,8 @@ public:
     /// Runs the held program up to its entry point, all libraries loaded and none of their code run. `mapped` is called whenever
     /// new code was mapped, the program being held; its failure ends the loading early and is returned.
     Result<void> load(const std::function<Result<void>()>& mapped);
+    /// After load(): lets it set up its allocators (run_through_setup()); held again. What else happened is told by handle_events().
+    void set_up(std::uint64_t word, const std::function<void()>& stored);
     /// Lets the program run.
     void resume();
     /// Handles what happened to it since (call on SIGCHLD): signals are passed on. True when it executed another program: it is
@@ -46,10 +49,12 @@ public:
 private:
     explicit Launched(int pid) : pid_(pid) {}
     void ended(int status);
+    bool handle(int status);
 
     int pid_ = 0;
     bool traced_ = true;
-    bool held_ = true;  ///< By us: stopped after an exec or while loading.
+    bool held_ = true;            ///< By us: stopped after an exec or while loading.
+    std::optional<int> pending_;  ///< A stop found while setting up, to be handled.
     std::optional<Ending> ending_;
 };
 

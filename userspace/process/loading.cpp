@@ -8,10 +8,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "process/info.hpp"
 #include "process/ptrace_stops.hpp"
+#include "process/write_watch.hpp"
 
 namespace memtrace {
 namespace {
@@ -76,6 +79,10 @@ Result<void> run_to_entry(int pid, long options, const std::function<Result<void
         if (WSTOPSIG(*status) == system_call_stop) {
             const bool done = std::exchange(mapping, maps_code(pid));
             if (done && !mapping) outcome = mapped();
+        } else if (event_of(*status) == PTRACE_EVENT_EXEC) {
+            ended = status;  // a library's doing: nothing of the program that was loaded is left
+            ptrace(PTRACE_SETOPTIONS, pid, nullptr, reinterpret_cast<void*>(options));
+            return outcome;
         } else if (event_of(*status)) {
             if (is_group_stop(*status)) request = PTRACE_LISTEN;
         } else if (WSTOPSIG(*status) == SIGTRAP && back_at(pid, entry)) {
@@ -90,6 +97,57 @@ Result<void> run_to_entry(int pid, long options, const std::function<Result<void
     ptrace(PTRACE_POKETEXT, pid, entry, (now & ~0xffL) | (original & 0xff));
     ptrace(PTRACE_SETOPTIONS, pid, nullptr, reinterpret_cast<void*>(options));
     return outcome ? mapped() : outcome;
+}
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// An interpreter sets up its allocators within milliseconds of its start, in one or two goes.
+constexpr auto setup_limit = std::chrono::milliseconds(300);
+constexpr auto setup_quiet = std::chrono::milliseconds(40);
+constexpr auto interrupt_limit = std::chrono::seconds(10);
+constexpr int copy_instructions = 24;
+constexpr auto setup_step = std::chrono::microseconds(200);
+
+bool is_trap(const std::optional<int>& stop) { return stop && WIFSTOPPED(*stop) && event_of(*stop) == 0 && WSTOPSIG(*stop) == SIGTRAP; }
+
+std::optional<int> wait_until(int pid, Clock::time_point deadline) {
+    int status = 0;
+    for (;;) {
+        const pid_t got = waitpid(pid, &status, __WALL | WNOHANG);
+        if (got == pid) return status;
+        if (Clock::now() > deadline) return std::nullopt;
+        std::this_thread::sleep_for(setup_step);
+    }
+}
+
+}  // namespace
+
+void run_through_setup(int pid, long options, std::uint64_t word, const std::function<void()>& stored, std::optional<int>& stop) {
+    ptrace(PTRACE_SETOPTIONS, pid, nullptr, reinterpret_cast<void*>(options | PTRACE_O_EXITKILL));
+    const Clock::time_point limit = Clock::now() + setup_limit;
+    Clock::time_point deadline = limit;
+    if (watch_writes(pid, word)) {
+        ptrace(PTRACE_CONT, pid, nullptr, nullptr);
+        while ((stop = wait_until(pid, deadline)) && is_watched_write(pid, *stop)) {
+            // The word is part of a structure that is being copied, in whatever order the compiler liked.
+            for (int i = 0; i < copy_instructions; ++i) {
+                ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr);
+                stop = wait_until(pid, limit);
+                if (!is_trap(stop)) break;
+            }
+            if (!is_trap(stop)) break;
+            stored();
+            deadline = std::min(limit, Clock::now() + setup_quiet);
+            ptrace(PTRACE_CONT, pid, nullptr, nullptr);
+        }
+        // Who waits in the kernel (vfork, a slow file) stops later; a debug register that stays is met by whoever handles its stop.
+        if (!stop && ptrace(PTRACE_INTERRUPT, pid, nullptr, nullptr) == 0) stop = wait_until(pid, Clock::now() + interrupt_limit);
+        if (stop && WIFSTOPPED(*stop)) (void)watch_writes(pid, 0);
+        if (stop && event_of(*stop) == PTRACE_EVENT_STOP && !is_group_stop(*stop)) stop.reset();
+    }
+    ptrace(PTRACE_SETOPTIONS, pid, nullptr, reinterpret_cast<void*>(options));
 }
 
 }  // namespace memtrace

@@ -11,6 +11,7 @@
 
 #include "process/loading.hpp"
 #include "process/thread_list.hpp"
+#include "process/write_watch.hpp"
 
 namespace memtrace {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr long tree_options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
+constexpr long loading_options = PTRACE_O_TRACEEXEC;
 constexpr int most_rounds = 64;  // new threads found in every one of them: they are made faster than we see
 constexpr auto detach_limit = std::chrono::seconds(1);
 // A child whose parent was killed in its fork is never told of; its parent's own stop comes at once otherwise.
@@ -131,6 +133,11 @@ std::optional<TreeEvent> ProcessTree::handle(int tid, int status) {
         ptrace(PTRACE_LISTEN, tid, nullptr, nullptr);
         return std::nullopt;
     }
+    if (is_watched_write(tid, status)) {
+        (void)watch_writes(tid, 0);
+        go_on(tid, 0);
+        return std::nullopt;
+    }
     go_on(tid, signal_of(status));
     return std::nullopt;
 }
@@ -152,6 +159,8 @@ std::optional<TreeEvent> ProcessTree::handle_birth(int tid, int event) {
         go_on(tid, 0);
         return std::nullopt;
     }
+    // It has its maker's options, which may end it with us.
+    ptrace(PTRACE_SETOPTIONS, child, nullptr, reinterpret_cast<void*>(tree_options));
     const int child_pid = process_of(child).value_or(child);
     threads_[child] = {child_pid, State::held};
     const auto lender = lenders_.find(parent);
@@ -191,6 +200,7 @@ std::optional<TreeEvent> ProcessTree::adopt_orphan() {
         if (Clock::now() - at->second < orphan_age) continue;
         const int tid = at->first;
         early_.erase(at);
+        ptrace(PTRACE_SETOPTIONS, tid, nullptr, reinterpret_cast<void*>(tree_options));
         const int pid = process_of(tid).value_or(tid);
         threads_[tid] = {pid, State::held};
         if (pid == tid) return TreeEvent{TreeEvent::Kind::forked, pid, 0, 0, {}};
@@ -212,9 +222,24 @@ void ProcessTree::resume(int tid) {
 
 Result<void> ProcessTree::load(int pid, const std::function<Result<void>()>& mapped) {
     std::optional<int> status;
-    Result<void> done = run_to_entry(pid, tree_options, mapped, status);
-    if (status) deferred_.push_back({pid, *status});
-    return done;
+    // Libraries may make threads and processes before the entry point and wait for them: these are not held. The threads are taken in
+    // afterwards; processes are not followed.
+    Result<void> done = run_to_entry(pid, loading_options, mapped, status);
+    if (status) {
+        deferred_.push_back({pid, *status});
+        return done;
+    }
+    ptrace(PTRACE_SETOPTIONS, pid, nullptr, reinterpret_cast<void*>(tree_options));
+    Result<void> seized = seize_threads(pid);
+    return done ? std::move(seized) : std::move(done);
+}
+
+void ProcessTree::set_up(int pid, std::uint64_t word, const std::function<void()>& stored) {
+    std::optional<int> stop;
+    run_through_setup(pid, tree_options, word, stored, stop);
+    if (!stop) return;
+    deferred_.push_back({pid, *stop});
+    threads_[pid].state = State::waiting;
 }
 
 std::vector<int> ProcessTree::threads_of(int pid) const {

@@ -50,6 +50,8 @@ public:
     void resume(int tid);
     /// Runs the held program `pid` up to its entry point (run_to_entry()); held there. If it ends meanwhile, that is a later event.
     Result<void> load(int pid, const std::function<Result<void>()>& mapped);
+    /// After load(): lets it set up its allocators (run_through_setup()); held again. What else happened is a later event.
+    void set_up(int pid, std::uint64_t word, const std::function<void()>& stored);
 
     /// Stops all threads of process `pid`, or of all (0). False when one did not stop in time. What they were stopped for instead is told
     /// by next() later.

@@ -84,11 +84,14 @@ bool needs_no_stop(int pid, int tid) {
 Error cannot_seize(int pid, int tid, int code) {
     const std::string what = "following pid " + std::to_string(pid) + " (ptrace of thread " + std::to_string(tid) + ")";
     if (const int tracer = tracer_of(tid))
-        return Error{what + ": pid " + std::to_string(tracer) + " (" + first_line("/proc/" + std::to_string(tracer) + "/comm") + ") already debugs it",
-                     "a process has one debugger at a time: end that one, or trace without --follow"};
+        return Error{
+            what + ": pid " + std::to_string(tracer) + " (" + first_line("/proc/" + std::to_string(tracer) + "/comm") + ") already debugs it",
+            "a process has one debugger at a time: end that one, or trace without --follow"};
     if (first_line("/proc/sys/kernel/yama/ptrace_scope") == "3")
-        return errno_error(what, code, "ptrace is switched off on this machine until it is started anew (kernel.yama.ptrace_scope = 3): trace without --follow");
-    return errno_error(what, code, "following needs CAP_SYS_PTRACE, and no security module or container profile that forbids ptrace; or trace without --follow");
+        return errno_error(what, code,
+                           "ptrace is switched off on this machine until it is started anew (kernel.yama.ptrace_scope = 3): trace without --follow");
+    return errno_error(what, code,
+                       "following needs CAP_SYS_PTRACE, and no security module or container profile that forbids ptrace; or trace without --follow");
 }
 
 }  // namespace memtrace

@@ -28,7 +28,8 @@ bool set_register(int tid, int number, unsigned long value) {
 
 Result<void> watch_writes(int tid, std::uint64_t address) {
     // Switched off first: the kernel checks address and length together.
-    if (set_register(tid, control, 0) && set_register(tid, 0, address) && (address == 0 || set_register(tid, control, on_write_of_8_bytes))) return {};
+    if (set_register(tid, control, 0) && set_register(tid, 0, address) && (address == 0 || set_register(tid, control, on_write_of_8_bytes)))
+        return {};
     return errno_error("setting a debug register of thread " + std::to_string(tid), errno);
 }
 

@@ -50,7 +50,8 @@ Result<PythonVersion> version_of(const Target& target, const Module& python) {
 }
 
 Result<std::vector<std::uint64_t>> read_runtime(const Target& target, const ElfSymbol& runtime, std::uint64_t address) {
-    if (runtime.size == 0 || runtime.size > largest_runtime) return Error{"_PyRuntime has an impossible size: " + std::to_string(runtime.size) + " bytes"};
+    if (runtime.size == 0 || runtime.size > largest_runtime)
+        return Error{"_PyRuntime has an impossible size: " + std::to_string(runtime.size) + " bytes"};
     std::vector<std::uint64_t> words(runtime.size / 8);
     if (Result<void> done = target.read(address, std::as_writable_bytes(std::span(words))); !done) return std::move(done).error();
     return words;

@@ -14,7 +14,7 @@ namespace memtrace {
 
 struct Interpreter {
     PythonVersion version;
-    const Module* module = nullptr;  ///< Where _PyRuntime lives.
+    const Module* module = nullptr;        ///< Where _PyRuntime lives.
     mt_python python{};                    ///< Complete but for .contexts.
     std::vector<AllocatorTable> tables;    ///< raw, mem, obj, as far as found.
     std::vector<AllocatorTable> defaults;  ///< CPython's own allocators, whose functions ignore ctx; empty if not found.

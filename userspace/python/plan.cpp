@@ -62,6 +62,7 @@ public:
             for (std::size_t i = 0; i < table_functions; ++i)
                 if (Result<void> done = plan_function(table, i); !done) return done;
         PlannedPython python{interpreter_.version.text(), interpreter_.module->path, interpreter_.python, std::move(entries_)};
+        python.python.frees_unseen = std::any_of(unseen_.begin(), unseen_.end(), [](const std::string& hook) { return hook.ends_with(".free"); });
         for (const Table& table : tables_) python.python.contexts[table.raw.domain] = table.ctx;
         plan_.pythons.push_back(std::move(python));
         add_notes();
@@ -103,11 +104,13 @@ private:
     // two tables, one of them gets its own address for it.
     void mark_contexts() {
         for (Table& table : tables_) {
-            if (!options_.redirect || !table.own || table.raw.domain == MT_DOMAIN_OBJ) continue;
-            for (std::size_t i = 0; i < table_functions; ++i)
-                if (sharing(table.functions[i].function(), i).size() > 1) table.ctx = table.raw.address;
-            if (table.ctx == table.original_ctx) continue;
-            redirect(std::string(domain_name(table.raw.domain)) + ".ctx", table.raw.address, table.raw.ctx, table.original_ctx, table.ctx);
+            const std::string name = std::string(domain_name(table.raw.domain)) + ".ctx";
+            bool is_shared = false;
+            for (std::size_t i = 0; i < table_functions; ++i) is_shared = is_shared || sharing(table.functions[i].function(), i).size() > 1;
+            if (options_.redirect && table.own && table.raw.domain != MT_DOMAIN_OBJ && is_shared) table.ctx = table.raw.address;
+            // Also one that an earlier tracer left, to put it back at the end.
+            if (table.ctx == table.original_ctx && table.raw.ctx == table.original_ctx) continue;
+            redirect(name, table.raw.address, table.raw.ctx, table.original_ctx, table.ctx);
             entries_.back().how = "tells " + std::string(domain_name(table.raw.domain)) + " from obj; the functions ignore it";
         }
     }
@@ -141,8 +144,7 @@ private:
             redirects = plan_redirects(meaning.module->image, request, costs_);
         if (guarded && redirects.empty()) unseen_.push_back(probe.hook);
         // To tell domains apart or to be cheaper it must be that, and cost no more.
-        if (!guarded)
-            std::erase_if(redirects, [&](const Redirect& other) { return !other.probe.emulated || (ctx_lost && !keeps_ctx(other.probe)); });
+        if (!guarded) std::erase_if(redirects, [&](const Redirect& other) { return !other.probe.emulated || (ctx_lost && !keeps_ctx(other.probe)); });
         const std::string name = std::string(domain_name(table.raw.domain)) + "." + table_layout[i].name;
         if (redirects.empty()) {
             entries_.push_back({name, table.raw.slot(i), meaning.function(), table.raw.functions[i],

@@ -11,7 +11,7 @@
 namespace memtrace {
 
 struct PythonOptions {
-    bool redirect = true;              ///< --no-redirect: only observe; the plan's notes say what stays unseen.
+    bool redirect = true;               ///< --no-redirect: only observe; the plan's notes say what stays unseen.
     std::vector<std::uint64_t> ours{};  ///< Slots that we have redirected ourselves.
 };
 

@@ -89,6 +89,8 @@ std::vector<AllocatorTable> tables_by_wrappers(const Target& target, const std::
 
 std::vector<AllocatorTable> tables_in_runtime(const std::vector<Module>& modules, std::span<const std::uint64_t> runtime, std::uint64_t address) {
     constexpr std::size_t all_words = std::size(python_domains) * table_words;
+    std::vector<AllocatorTable> best;
+    std::size_t best_known = least_known - 1;
     for (std::size_t i = 0; i + all_words <= runtime.size(); ++i) {
         std::vector<AllocatorTable> tables;
         std::size_t known = 0;
@@ -99,9 +101,11 @@ std::vector<AllocatorTable> tables_in_runtime(const std::vector<Module>& modules
             known += known_functions(modules, words);
             tables.push_back(table_of(domain, address + 8 * at, words));
         }
-        if (tables.size() == std::size(python_domains) && known >= least_known) return tables;
+        if (tables.size() != std::size(python_domains) || known <= best_known) continue;
+        best = std::move(tables);
+        best_known = known;
     }
-    return {};
+    return best;
 }
 
 std::vector<AllocatorTable> default_tables(const Target& target, std::uint64_t near) {

@@ -35,8 +35,8 @@ inline constexpr std::size_t table_words = 1 + table_functions;
 /// raw, mem, obj as the wrappers in `python` show them; those that were not found are missing. Their pointers may lead anywhere.
 std::vector<AllocatorTable> tables_by_wrappers(const Target& target, const std::vector<Module>& modules, const Module& python);
 
-/// raw, mem, obj within `runtime`, the content of _PyRuntime, which lies at `address`: the first three tables in a row, the pointers of one at
-/// least leading to known code. Empty if there are none.
+/// raw, mem, obj within `runtime`, the content of _PyRuntime, which lies at `address`: the three tables in a row whose pointers lead
+/// to known code most often, as many as one table has at least. Empty if there are none.
 std::vector<AllocatorTable> tables_in_runtime(const std::vector<Module>& modules, std::span<const std::uint64_t> runtime, std::uint64_t address);
 
 /// CPython's own allocators as it remembers them for its debug hooks: {'r', 'm' or 'o', ctx, four functions} thrice in a row, near

@@ -43,7 +43,7 @@ Result<ThreadLocal> thread_local_of(const Target& target, const std::vector<Modu
             // Static: mov rax, fs:[offset]
             if (memory->thread_local_ && !memory->base) return ThreadLocal{memory->displacement, 0, 0};
             // Initial exec: mov rax, [rip + place of the offset]; mov rax, fs:[rax]
-            if (memory->thread_local_ && operand) {
+            if (memory->thread_local_ && operand && !called) {
                 const Result<std::int64_t> offset = target.read<std::int64_t>(*operand + python.bias);
                 return offset ? Result<ThreadLocal>(ThreadLocal{*offset + memory->displacement, 0, 0}) : unknown_form(python);
             }

@@ -161,7 +161,8 @@ void Collector::name_site(std::uint32_t id) {
     NamedSite& named = sites_[id];
     if (named.named) return;
     const std::span<const std::uint64_t> python = python_words(id);
-    for (std::size_t i = 0; i < python.size(); i += MT_PYTHON_FRAME_WORDS) named.frames.push_back(python_frame(python[i] & ~MT_CODE_TOLD, python[i + 1]));
+    for (std::size_t i = 0; i < python.size(); i += MT_PYTHON_FRAME_WORDS)
+        named.frames.push_back(python_frame(python[i] & ~MT_CODE_TOLD, python[i + 1]));
     ProcessNames& names = *owner_of(session_.kernel().sites()[id].slot).names;
     for (const std::uint64_t address : native_words(id)) named.frames.push_back(native_frame(names, address));
     if (named.frames.empty()) named.frames.push_back(interner_.frame({"<unknown>", 0, "", true}));
@@ -195,6 +196,8 @@ Snapshot Collector::snapshot() {
     const KernelSide& kernel = session_.kernel();
     for (std::uint32_t id = 0; id < kernel.sites().size(); ++id) {
         if (!is_ready(kernel.sites()[id])) continue;
+        // It became ready since: the news of the code in it came before that. If it has no name then, the news was dropped.
+        if (!sites_[id].named) take_in();
         Site site = read_site(id);
         if (site.counters.allocated_blocks > 0) result.sites.push_back(std::move(site));
     }
@@ -206,7 +209,8 @@ Snapshot Collector::snapshot() {
     }
     fill_probes(result);
     const std::span<const std::uint64_t> losses = kernel.losses();
-    for (std::size_t i = 0; i < MT_LOSS_COUNT; ++i) result.losses.push_back({loss_names[i].name, __atomic_load_n(&losses[i], __ATOMIC_ACQUIRE), loss_names[i].lost});
+    for (std::size_t i = 0; i < MT_LOSS_COUNT; ++i)
+        result.losses.push_back({loss_names[i].name, __atomic_load_n(&losses[i], __ATOMIC_ACQUIRE), loss_names[i].lost});
     result.losses.push_back({"unresolved", unresolved_, false});
     result.tool_version = names_.tool_version;
     result.kernel = names_.kernel;

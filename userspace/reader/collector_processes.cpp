@@ -20,8 +20,8 @@ void Collector::added(TracedProcess& process, const TracedProcess* copy_of) {
     observed->process.pid = process.pid();
     Observed* parent = copy_of ? &owner_of(copy_of->slot()) : nullptr;
     if (parent) observed->process.command = parent->process.command;
-    observed->names =
-        parent && parent->names ? std::make_shared<ProcessNames>(process.pid(), *parent->names) : std::make_shared<ProcessNames>(process.pid());
+    observed->names = parent && parent->names ? std::make_shared<ProcessNames>(process.pid(), *parent->names)
+                                              : std::make_shared<ProcessNames>(process.pid());
     look_at(*observed);
     own(process.slot(), processes_.size());
     processes_.push_back(std::move(observed));
@@ -30,6 +30,12 @@ void Collector::added(TracedProcess& process, const TracedProcess* copy_of) {
 void Collector::image_replaced(TracedProcess& process) {
     for (std::size_t i = 0; i < processes_.size(); ++i) {
         if (processes_[i]->traced != &process) continue;
+        // What has no name yet (copies of its parent's sites) is named by what was mapped until now.
+        const std::span<const mt_site> sites = session_.kernel().sites();
+        for (std::uint32_t id = 0; id < sites.size(); ++id)
+            if (__atomic_load_n(&sites[id].flags, __ATOMIC_ACQUIRE) & MT_SITE_READY && !sites_[id].named &&
+                &owner_of(sites[id].slot) == processes_[i].get())
+                name_site(id);
         processes_[i]->names = std::make_shared<ProcessNames>(process.pid());
         own(process.slot(), i);
         look_at(*processes_[i]);
@@ -48,9 +54,7 @@ void Collector::own(std::uint16_t slot, std::size_t process) {
 }
 
 // Slots come from shared memory; an unknown one is nobody's, and the first process must do.
-Collector::Observed& Collector::owner_of(std::uint16_t slot) {
-    return *processes_[slot < owner_of_slot_.size() ? owner_of_slot_[slot] : 0];
-}
+Collector::Observed& Collector::owner_of(std::uint16_t slot) { return *processes_[slot < owner_of_slot_.size() ? owner_of_slot_[slot] : 0]; }
 
 // A process that has ended keeps the numbers of its last moment that we saw.
 void Collector::look_at(Observed& observed) {
@@ -137,7 +141,7 @@ void Collector::drop_oldest() {
 }
 
 std::vector<std::string> Collector::notes() const {
-    std::vector<std::string> notes;
+    std::vector<std::string> notes = session_.notes();
     for (const auto& process : session_.processes())
         for (const std::string& note : process->plan().notes)
             if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);

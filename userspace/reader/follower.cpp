@@ -48,7 +48,9 @@ Result<void> Follower::load_root() {
 Result<void> Follower::load(TracedProcess& process) {
     const Clock::time_point begin = Clock::now();
     Result<void> done = tree_.load(process.pid(), [&] { return process.update(Loading::in_progress); });
-    if (done) done = process.update(Loading::complete);
+    if (done && process.target().alive()) done = process.update(Loading::complete);
+    if (const std::optional<std::uint64_t> word = process.setup_word(); done && word)
+        tree_.set_up(process.pid(), *word, [&] { (void)process.update(Loading::complete); });
     process.forget_modules();
     collector_.image_replaced(process);
     programs_.add(Clock::now() - begin);
@@ -82,7 +84,7 @@ void Follower::handle_fork(const TreeEvent& event, Birth birth) {
     if (child) {
         Result<void> done = parent ? (*child)->attach_planned() : (*child)->update(Loading::complete);
         // Its parent has other code mapped than when it was planned for, or its pointers were not yet turned.
-        if (!done || (*child)->redirects_changed()) done = (*child)->update(Loading::complete);
+        if (!done || (*child)->tables_changed()) done = (*child)->update(Loading::complete);
         if (!done) not_traced(event.pid, done.error());
         (*child)->forget_modules();
     } else {
@@ -121,17 +123,19 @@ void Follower::handle_end(const TreeEvent& event) {
     ++ended_since_;
 }
 
-// Each reason once: a program that is not traced may be executed a thousand times.
+// What has ended meanwhile is no failure. Each reason once: a program that is not traced may be executed a thousand times.
 void Follower::not_traced(int pid, const Error& error) {
+    if (const TracedProcess* process = session_.find(pid); process && !process->target().alive()) return;
     const std::string reason = error.what.substr(0, error.what.find("pid ")) + error.hint;
     if (std::find(untraced_.begin(), untraced_.end(), reason) != untraced_.end() || untraced_.size() == most_reasons) return;
     untraced_.push_back(reason);
-    session_.add_note(fmt::format("a followed process is not traced (pid {}): {}{}", pid, error.what, error.hint.empty() ? "" : " (" + error.hint + ")"));
+    session_.add_note(
+        fmt::format("a followed process is not traced (pid {}): {}{}", pid, error.what, error.hint.empty() ? "" : " (" + error.hint + ")"));
 }
 
 void Follower::check_redirects(bool all) {
     for (const std::unique_ptr<TracedProcess>& process : session_.processes()) {
-        if (process->ended() || (!all && Clock::now() - process->since() > early_phase) || !process->redirects_changed()) continue;
+        if (process->ended() || (!all && Clock::now() - process->since() > early_phase) || !process->tables_changed()) continue;
         (void)process->update(Loading::complete);  // tried again soon; a process that ends just now is the usual reason
         process->forget_modules();
     }
@@ -157,10 +161,11 @@ Result<void> Follower::finish() {
 std::string Follower::summary() const {
     if (parents_.count + programs_.count <= 1) return {};
     const auto mean = [](const Holds& holds) { return holds.count ? milliseconds(holds.total) / static_cast<double>(holds.count) : 0.0; };
-    return fmt::format("{} forks followed (held on average: the forking thread {:.1f} ms, the child {:.1f} ms; longest {:.1f} and {:.1f} ms), "
-                       "{} programs loaded ({:.0f} ms; longest {:.0f} ms)",
-                       parents_.count, mean(parents_), mean(children_), milliseconds(parents_.longest), milliseconds(children_.longest),
-                       programs_.count, mean(programs_), milliseconds(programs_.longest));
+    return fmt::format(
+        "{} forks followed (held on average: the forking thread {:.1f} ms, the child {:.1f} ms; longest {:.1f} and {:.1f} ms), "
+        "{} programs loaded ({:.0f} ms; longest {:.0f} ms)",
+        parents_.count, mean(parents_), mean(children_), milliseconds(parents_.longest), milliseconds(children_.longest), programs_.count,
+        mean(programs_), milliseconds(programs_.longest));
 }
 
 }  // namespace memtrace

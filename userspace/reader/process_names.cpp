@@ -18,7 +18,8 @@ std::vector<Mapping> code_of(int pid) {
 // A return address may be the first byte behind its mapping.
 const Mapping* mapping_at(const std::vector<Mapping>& code, std::uint64_t return_address) {
     const std::uint64_t address = return_address - 1;
-    const auto behind = std::upper_bound(code.begin(), code.end(), address, [](std::uint64_t at, const Mapping& mapping) { return at < mapping.end; });
+    const auto behind = std::upper_bound(code.begin(), code.end(), address,
+                                         [](std::uint64_t at, const Mapping& mapping) { return at < mapping.end; });
     return behind != code.end() && behind->contains(address) ? &*behind : nullptr;
 }
 

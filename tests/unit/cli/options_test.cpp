@@ -112,6 +112,7 @@ RULE("a pid alone traces it with the documented defaults") {
     CHECK(trace.frames == 1);
     CHECK(trace.view == View());
     CHECK(trace.redirect);
+    CHECK_FALSE(trace.follow);
     CHECK(trace.output.empty());
     CHECK_FALSE(trace.duration_s);
     CHECK_FALSE(trace.snapshot_every_s);
@@ -146,8 +147,10 @@ RULE("every option of a trace arrives where it belongs") {
                                                 "4294967296",
                                                 "--sites",
                                                 "64",
+                                                "--follow",
                                                 "--no-redirect"});
     CHECK(trace.pid == 7);
+    CHECK(trace.follow);
     CHECK(trace.interval_s == 0.5);
     CHECK(trace.rows == 3);
     CHECK(trace.duration_s == 60.0);

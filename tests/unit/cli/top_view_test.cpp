@@ -385,3 +385,24 @@ RULE("times are told in the two largest units") {
         CHECK(render_top(snapshot, std::nullopt, {}, plain()).find(text) != std::string::npos);
     }
 }
+
+RULE("of several processes those that run count together, and the header tells how many there were") {
+    const Utf8 locale;
+    Snapshot snapshot = snapshot_of({{"/srv/app.py", 1, "f", 100, 1}, {"/srv/app.py", 1, "f", 1000, 10}, {"/srv/app.py", 2, "g", 10'000, 5}});
+    snapshot.processes = {
+        {4242, "server", 0, 5000, 0, 100, 200}, {4243, "worker", 0, 7000, 0, 1000, 3000}, {4244, "worker", 0, 9000, 0, 10'000, 20'000}};
+    for (std::uint32_t i = 0; i < 3; ++i) snapshot.sites[i].process = i;
+    snapshot.processes[2].ended = true;
+
+    std::string text = render_top(snapshot, std::nullopt, {}, plain());
+    CHECK(line_with(text, "pid 4242").find("pid 4242 and 2 children (1 ended) server") != std::string::npos);
+    CHECK(line_with(text, "RSS") == "RSS 11.7 KiB | live 1100 B in 11 blocks | highest peak 19.5 KiB (pid 4244)");
+    CHECK(line_with(text, "app.py:1").find("1100 B") != std::string::npos);
+    CHECK(text.find("app.py:2") == std::string::npos);
+
+    // When none is left, all count with what they held at their ends.
+    for (Process& process : snapshot.processes) process.ended = true;
+    text = render_top(snapshot, std::nullopt, {}, plain());
+    CHECK(line_with(text, "RSS").find("live 10.8 KiB in 16 blocks") != std::string::npos);
+    CHECK(text.find("app.py:2") != std::string::npos);
+}

@@ -11,7 +11,7 @@ def work():
     for i in range(3000):
         growing[i] = None
     copied = growing.copy()
-    merged = {**growing, "more": None} | {"last": None}
+    merged = dict({**growing, "more": None}, **{"last": None})
     called = []
     for i in range(150):
         called.append(keywords(first=None, second=None, third=None))

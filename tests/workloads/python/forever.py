@@ -1,5 +1,6 @@
-"""Allocates and frees until stdin ends or says "quit". Answers "progress" with how often it went round, and "tables" with
-what the interpreter's own API says its three allocator tables hold (raw, mem, obj; ctx, malloc, calloc, realloc, free)."""
+"""Allocates and frees until stdin ends or says "quit". Answers "progress" with how often it went round, "results" with whether what
+it keeps is what it has computed, and "tables" with what the interpreter's own API says its three allocator tables hold (raw, mem,
+obj; ctx, malloc, calloc, realloc, free)."""
 import ctypes
 import os
 import select
@@ -16,7 +17,7 @@ def tables():
     return " ".join(words)
 
 
-def serve(rounds):
+def serve(rounds, kept):
     request = b""
     while not request.endswith(b"\n"):
         byte = os.read(0, 1)
@@ -27,6 +28,9 @@ def serve(rounds):
         os.write(1, b"progress %d\n" % rounds)
     elif request == b"tables\n":
         os.write(1, b"tables %s\n" % tables().encode())
+    elif request == b"results\n":
+        right = kept == [[rounds - 1, float(i), {i: str(rounds - 1)}] for i in range(KEPT)]
+        os.write(1, b"results right\n" if right else b"results wrong\n")
     else:
         return False
     return True
@@ -41,7 +45,7 @@ def main():
         for i in range(KEPT):
             kept[i] = [rounds, float(i), {i: str(rounds)}]
         rounds += 1
-        if select.select([0], [], [], 0)[0] and not serve(rounds):
+        if select.select([0], [], [], 0)[0] and not serve(rounds, kept):
             return
 
 

@@ -13,6 +13,10 @@ class Child(Plain):
         self.extra = extra
 
 
+# Made once: a name lives on in the interpreter's cache of attributes for as long as nothing else takes its place there.
+NAMES = ["attribute_%d" % i for i in range(10)]
+
+
 def work():
     plain = [Plain("a", i + 1000) for i in range(400)]
     children = [Child("b", None, (i,)) for i in range(300)]
@@ -20,6 +24,6 @@ def work():
     for instance in with_dictionary:
         vars(instance)
     for i, instance in enumerate(plain[:100]):
-        setattr(instance, "attribute_%d" % (i % 10), None)
+        setattr(instance, NAMES[i % 10], None)
     del children[::3]
     return plain, children, with_dictionary

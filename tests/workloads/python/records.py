@@ -21,8 +21,9 @@ class Key:
     right: str
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass
 class Compact:
+    __slots__ = ("x", "y")
     x: float
     y: float
 

@@ -28,7 +28,7 @@ def chained(i):
         except KeyError as error:
             raise Refused("again", i) from error
     except Refused as error:
-        error.add_note("noted")
+        error.note = ["noted"]
         return error
 
 
