@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -47,6 +48,7 @@ void close_once(int& fd) {
     dup2(out.write_end, 1);
     dup2(err.write_end, 2);
     if (options.close_stdout) close(1);
+    if (options.fixed_addresses) personality(ADDR_NO_RANDOMIZE);
     for (const auto& [name, value] : options.environment) setenv(name.c_str(), value.c_str(), 1);
     if (options.directory.empty() || chdir(options.directory.c_str()) == 0) execvp(arguments[0], arguments.data());
     std::perror(arguments[0]);

@@ -22,6 +22,7 @@ struct SpawnOptions {
     std::vector<std::pair<std::string, std::string>> environment = {};  ///< Added to ours.
     bool close_stdout = false;                                          ///< The child starts without file descriptor 1.
     std::string directory = {};                                         ///< Where it starts; empty: ours.
+    bool fixed_addresses = false;                                       ///< Without address randomization, where that is permitted.
 };
 
 /// How a process ended.

@@ -169,7 +169,7 @@ std::vector<Interpreter> chosen_pythons() {
     return chosen;
 }
 
-Child start_python(const Interpreter& interpreter, const std::string& script, const std::vector<std::string>& arguments) {
+Child start_python(const Interpreter& interpreter, const std::string& script, const std::vector<std::string>& arguments, Addresses addresses) {
     std::vector<std::string> command;
     if (!interpreter.root.empty()) command = {"chroot", interpreter.root};
     command.push_back(interpreter.path);
@@ -177,7 +177,7 @@ Child start_python(const Interpreter& interpreter, const std::string& script, co
     // -B: nothing is left beside the scripts.
     command.insert(command.end(), {"-B", interpreter.script(script)});
     command.insert(command.end(), arguments.begin(), arguments.end());
-    SpawnOptions options{{{"PYTHONHASHSEED", "0"}}};
+    SpawnOptions options{.environment = {{"PYTHONHASHSEED", "0"}}, .fixed_addresses = addresses == Addresses::fixed};
     options.environment.insert(options.environment.end(), interpreter.environment.begin(), interpreter.environment.end());
     Child process(command, options);
     process.wait_line("ready");
@@ -188,7 +188,7 @@ Child start_script(const Interpreter& interpreter, const std::string& script, co
     return start_python(interpreter, "driver.py", {mode, std::to_string(frames), interpreter.script(script)});
 }
 
-Child start_forever(const Interpreter& interpreter) { return start_python(interpreter, "forever.py", {}); }
+Child start_forever(const Interpreter& interpreter) { return start_python(interpreter, "forever.py", {}, Addresses::random); }
 
 std::string allocator_tables(Child& forever) {
     forever.send_line("tables");

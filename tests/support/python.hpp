@@ -79,8 +79,12 @@ struct PythonLine {
 /// By "FILE:LINE", the file without its folders.
 using PythonLines = std::map<std::string, PythonLine>;
 
+/// Two runs use the same sizes only at the same addresses: a class keeps its address as an int, of 28 bytes below 2^30 and of 32 above.
+enum class Addresses { fixed, random };
+
 /// Starts a script of the corpus and waits until it is ready.
-Child start_python(const Interpreter& interpreter, const std::string& script, const std::vector<std::string>& arguments);
+Child start_python(const Interpreter& interpreter, const std::string& script, const std::vector<std::string>& arguments,
+                   Addresses addresses = Addresses::fixed);
 /// Runs a script in driver mode `mode` ("blocks", "objects" or "traced") up to "ready".
 Child start_script(const Interpreter& interpreter, const std::string& script, const std::string& mode, unsigned frames = 1);
 
