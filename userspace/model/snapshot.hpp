@@ -10,6 +10,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "model/age.hpp"
+
 namespace memtrace {
 
 /// Index of an interned string in Snapshot::strings. 0 is the empty string.
@@ -60,6 +62,32 @@ private:
     static std::uint64_t difference(std::uint64_t more, std::uint64_t less) { return more > less ? more - less : 0; }
 };
 
+/// Live blocks of one site that have the same size and about the same age.
+struct BlockGroup {
+    std::uint64_t size_bytes = 0;  ///< Of each block.
+    AgeStep age{};                 ///< Of each, when the snapshot was taken.
+    std::uint64_t count = 0;
+    bool operator==(const BlockGroup&) const = default;
+};
+
+/// A value that the program hands to a checkpoint: PEP 454's user data.
+struct UserDatum {
+    std::string title;
+    std::string format = "size";  ///< "size": bytes. Any other: shown as a plain number.
+    std::int64_t value = 0;
+    bool operator==(const UserDatum&) const = default;
+};
+
+/// A named moment and what a process held then: tracemem's MemLog.
+struct Mark {
+    std::string name;
+    std::chrono::sys_time<std::chrono::nanoseconds> time{};
+    std::int32_t pid = 0;
+    std::uint64_t traced_bytes = 0;
+    std::vector<UserDatum> user_data;
+    bool operator==(const Mark&) const = default;
+};
+
 /// Where blocks were allocated: process + domain + stack. Two sites of one snapshot may show the same frames.
 struct Site {
     std::uint32_t process = 0;       ///< Index into Snapshot::processes.
@@ -67,6 +95,9 @@ struct Site {
     std::vector<FrameId> frames;     ///< Newest first, Python frames before native ones; never empty ("<unknown>":0 instead).
     std::uint32_t total_frames = 1;  ///< True depth; more than frames.size() when truncated.
     Counters counters;
+    std::int32_t thread = 0;         ///< Its id, where threads are kept apart (Snapshot::threads_apart); 0: they are not.
+    StringId thread_name{};          ///< What it was called at its first allocation of this site.
+    std::vector<BlockGroup> blocks;  ///< Ordered by (size, age); their counts add up to live_blocks(). Empty: not read (Snapshot::has_blocks).
     bool operator==(const Site&) const = default;
 };
 
@@ -119,6 +150,12 @@ struct Snapshot {
     std::uint64_t events = 0;                                ///< Probe hits since then.
     double tracing_cost = 0;                                 ///< Estimated share of one core the probes take, 0.09 = 9 %, over traced_for.
     std::uint32_t frame_limit = 1;                           ///< --frames.
+    bool has_blocks = false;                                 ///< Sites tell their blocks' sizes and ages.
+    bool threads_apart = false;                              ///< Sites of different threads are different sites.
+    std::string name;                                        ///< Of the checkpoint it is; empty: none.
+    std::vector<UserDatum> user_data;                        ///< Handed over with the checkpoint.
+    std::vector<Mark> marks;                                 ///< Up to its moment, oldest first.
+    std::uint64_t marks_dropped = 0;                         ///< Older ones that were too many to keep.
     std::vector<Process> processes;
     std::vector<Site> sites;
     std::vector<Probe> probes;

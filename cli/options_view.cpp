@@ -1,0 +1,63 @@
+// Which blocks are shown, and how; and the commands that show those of a file.
+#include "memtrace.h"
+#include "options_parts.hpp"
+#include "probes/plan.hpp"
+
+namespace memtrace::cli {
+namespace {
+
+DomainFilter domain_filter(std::string word) {
+    const bool inclusive = !word.starts_with('-');
+    if (word.starts_with('+') || word.starts_with('-')) word.erase(0, 1);
+    return {inclusive, std::move(word)};
+}
+
+std::string domain_names() {
+    std::string names;
+    for (unsigned domain = 0; domain < MT_DOMAIN_COUNT; ++domain) names += (domain ? ", " : "") + std::string(domain_name(domain));
+    return names;
+}
+
+// What is wrong with the word; empty: nothing.
+std::string unknown_domain(const std::string& word) {
+    const std::string wanted = domain_filter(word).domain;
+    for (unsigned domain = 0; domain < MT_DOMAIN_COUNT; ++domain) {
+        if (wanted == domain_name(domain)) return {};
+    }
+    return "there is no domain \"" + wanted + "\"; there are " + domain_names();
+}
+
+}  // namespace
+
+void add_view_options(CLI::App& app, View& view) {
+    app.add_option_function<std::vector<std::string>>(
+           "--domain",
+           [&view](const std::vector<std::string>& words) {
+               for (const std::string& word : words) view.filters.push_back(domain_filter(word));
+           },
+           "Show only blocks of this domain (" + domain_names() + "); with -, all but these; repeatable")
+        ->check(CLI::Validator(unknown_domain, ""))
+        ->allow_extra_args(false)  // one value each: the next word may be a file
+        ->type_name("[+-]NAME");
+    app.add_option_function<std::string>(
+           "--lines", [&view](const std::string& kind) { view.lines = kind == "native" ? Lines::native : Lines::python; },
+           "Show native blocks (malloc, mmap) below Python code by their Python line or by their native caller")
+        ->check(CLI::IsMember({"python", "native"}).description(""))
+        ->default_str("python")
+        ->type_name("python|native");
+}
+
+void add_stats_options(CLI::App& app, StatsOptions& stats) {
+    app.add_option("FILE", stats.file, "Snapshot")->required();
+    app.add_option("-n,--rows", stats.rows, "Only the first ROWS lines (default: all)")->type_name("ROWS");
+    add_view_options(app, stats.view);
+}
+
+void add_diff_options(CLI::App& app, DiffOptions& diff) {
+    app.add_option("OLD", diff.before, "Earlier snapshot")->required();
+    app.add_option("NEW", diff.after, "Later snapshot")->required();
+    app.add_option("-n,--rows", diff.rows, "Only the first ROWS lines (default: all)")->type_name("ROWS");
+    add_view_options(app, diff.view);
+}
+
+}  // namespace memtrace::cli
