@@ -296,7 +296,7 @@ private:
 
     void write_periodic() {
         const std::string path = snapshot_name(options_.snapshot_template, session_->target().pid(), ++written_, std::chrono::system_clock::now());
-        if (Result<void> done = write_snapshot(collector_->snapshot(), path); !done) {
+        if (Result<void> done = write_snapshot(collector_->snapshot(Detail::blocks), path); !done) {
             warn(done.error());
             if (!failure_) failure_ = Error{"not all periodic snapshots could be written"};
         }
@@ -315,7 +315,7 @@ private:
     Result<int> finish() {
         const Result<void> restored = follower_ ? follower_->finish() : session_->stop();
         if (launched_ && !launched_->ending()) launched_->release();
-        const Snapshot last = collector_->snapshot();
+        const Snapshot last = collector_->snapshot(options_.output.empty() ? Detail::counters : Detail::blocks);
         before_.reset();
         std::fprintf(out_, "%sFinal report%s%s\n", terminal_.is_terminal ? "\n" : "", reason_ ? ": " : "", reason_ ? reason_ : "");
         std::fputs(render_top(last, before_, {options_.rows, options_.interval_s, options_.view}, terminal_).c_str(), out_);
