@@ -16,6 +16,7 @@
 #include "loader/requirements.hpp"
 #include "process/file_keeper.hpp"
 #include "process/launched.hpp"
+#include "process/stopped_threads.hpp"
 #include "reader/follower.hpp"
 #include "signals.hpp"
 #include "snapshot_name.hpp"
@@ -84,7 +85,10 @@ private:
         if (!target) return std::move(target).error();
         SessionOptions wanted{options_.live_blocks, options_.sites, options_.frames, options_.redirect};
         wanted.follow = options_.follow;
-        if (options_.follow) wanted.hold = [this](int pid) { return hold(pid); };
+        if (options_.follow)
+            wanted.hold = [this](int pid) { return hold(pid); };
+        else if (launched_)
+            wanted.hold = [this](int pid) { return hold_launched(pid); };
         Result<Session> session = Session::open(*std::move(target), *calibration, wanted);
         if (!session) return std::move(session).error();
         session_.emplace(*std::move(session));
@@ -110,6 +114,14 @@ private:
             return nullptr;
         }
         return {this, [this, pid](void*) { tree_.release(pid); }};
+    }
+
+    std::shared_ptr<void> hold_launched(int pid) {
+        const std::shared_ptr<void> main_thread(this, [this](void*) { launched_->let_go(); });
+        if (!launched_->hold()) return nullptr;
+        Result<StoppedThreads> others = StoppedThreads::stop(pid, std::chrono::milliseconds(200), pid);
+        if (!others) return nullptr;
+        return std::make_shared<std::pair<std::shared_ptr<void>, StoppedThreads>>(main_thread, *std::move(others));
     }
 
     Result<void> follow_command() {
