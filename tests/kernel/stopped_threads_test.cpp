@@ -102,7 +102,10 @@ RULE("when one thread cannot be stopped because it is traced already, the others
 RULE("a program that was launched is held with all of its threads, the main one by its launcher, and goes on afterwards") {
     require_root();
     const TemporaryFolder folder;
-    Result<Launched> launched = Launched::start({compile_c(folder, "counters", counters)});
+    std::string source = counters;
+    source.replace(source.find("while (fgets"), 0, "for (;;) pause();\n    ");  // its input is the test's own
+    source.insert(0, "#include <unistd.h>");
+    Result<Launched> launched = Launched::start({compile_c(folder, "counters", source)});
     REQUIRE(launched);
     CHECK(launched->hold());  // it stands still already
     launched->let_go();
