@@ -115,7 +115,7 @@ struct mt_site {
     __u32 native_frames;        /* stored */
     __u32 python_total;         /* true depth when the site was new; MT_MAX_DEPTH more than stored stand for that many or more */
     __u32 native_total;         /* the same; one more than stored when truncated */
-    __u32 reserved;             /* one site, one cache line */
+    __u32 thread;               /* its number, where threads are kept apart; one site, one cache line */
 };
 
 /* The stack of site i is element i of the stack table: python_frames × {code identity, position}, then native return
@@ -125,6 +125,9 @@ struct mt_site {
 #define MT_CODE_TOLD 1ULL
 #define MT_MAX_DEPTH 1024       /* Python frames counted: the interpreter's own default limit of recursion is 1000 */
 #define MT_STACK_WORDS(frames) ((frames) * (MT_PYTHON_FRAME_WORDS + 1))
+/* Behind the frames where threads are kept apart: which thread, and what it was called when the site was new. */
+#define MT_THREAD_NAME_BYTES 16 /* TASK_COMM_LEN */
+#define MT_THREAD_WORDS (1 + MT_THREAD_NAME_BYTES / 8)
 
 /* A code object lately seen. The reader does not look at these; they are here since all of a program's data is. */
 #define MT_CODE_BUSY (~0ULL)

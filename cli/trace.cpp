@@ -85,6 +85,7 @@ private:
         if (!target) return std::move(target).error();
         SessionOptions wanted{options_.live_blocks, options_.sites, options_.frames, options_.redirect};
         wanted.follow = options_.follow;
+        wanted.threads = options_.threads;
         if (options_.follow)
             wanted.hold = [this](int pid) { return hold(pid); };
         else if (launched_)

@@ -21,6 +21,7 @@ struct SessionOptions {
     std::uint32_t frames = 1;
     bool redirect = true;
     bool follow = false;  ///< With room for more than one process, and what copying a fork's blocks needs.
+    bool threads = false;  ///< Sites of different threads are kept apart.
     HoldThreads hold;     ///< Default: StoppedThreads.
 };
 

@@ -166,6 +166,7 @@ void Collector::name_site(std::uint32_t id) {
     ProcessNames& names = *owner_of(session_.kernel().sites()[id].slot).names;
     for (const std::uint64_t address : native_words(id)) named.frames.push_back(native_frame(names, address));
     if (named.frames.empty()) named.frames.push_back(interner_.frame({"<unknown>", 0, "", true}));
+    named.thread_name = interner_.string(session_.kernel().thread_name(id));
     named.named = true;
 }
 
@@ -231,6 +232,7 @@ Snapshot Collector::snapshot(Detail detail) {
     result.tool_version = names_.tool_version;
     result.kernel = names_.kernel;
     result.time = std::chrono::system_clock::now();
+    result.threads_apart = kernel.capacities().threads_apart;
     result.frame_limit = kernel.capacities().frames;
     result.notes = notes();
     result.strings = names_.strings;

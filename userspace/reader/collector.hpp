@@ -81,6 +81,7 @@ private:
     struct NamedSite {
         bool named = false;
         std::vector<FrameId> frames;
+        StringId thread_name{};
     };
     /// What the sites of a process hold, by domain.
     struct Usage {
