@@ -13,6 +13,7 @@ const volatile __u64 page_bytes = 4096;
 const volatile __u64 pid_namespace_device = 0;
 const volatile __u64 pid_namespace_inode = 0;
 const volatile bool follows_forks = false;   /* or all that serves forks only is left out */
+const volatile bool threads_apart = false;   /* sites of different threads are different sites */
 const volatile __u32 occupied_shift = 0;     /* buckets that share a bit in occupied[]: log2 */
 const volatile bool initial_pid_namespace = false; /* ours is: numbers of processes in containers are known, too */
 
@@ -55,7 +56,7 @@ struct {
     __type(value, struct mt_site);
 } mt_sites SEC(".maps");
 
-/* site id -> MT_STACK_WORDS(frame_limit) words. As many as sites. */
+/* site id -> MT_STACK_WORDS(frame_limit) words, and MT_THREAD_WORDS more where threads are kept apart. As many as sites. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);
@@ -155,6 +156,7 @@ struct call {
     __u8 old_unknown;           /* realloc, mremap: given a block we never saw */
     __u8 domain;                /* that was called */
     __u8 inner_returned;        /* a tail-called function returned with our stack pointer: our return must come next */
+    __u32 generation;           /* of the old block */
     __u32 inner_calls;          /* taken to happen inside this one, and so not counted */
 };
 
@@ -171,6 +173,8 @@ struct thread {
     __u64 released_at;                       /* stack pointer then */
     __u32 released_domain;
     __u32 slot;                              /* of the process image that the following belongs to */
+    __u32 tid;                               /* where threads are kept apart; 0 = not looked up */
+    __u64 identity;                          /* which thread, of all that have that number */
     __u64 python_threads[MT_MAX_INTERPRETERS]; /* its PyThreadState, as last seen */
     __u64 thread_local_at[MT_MAX_INTERPRETERS]; /* where the interpreter keeps that pointer for this thread; 0 = not looked up */
     __u32 python_frames;

@@ -88,6 +88,12 @@ struct mt_bucket {
     struct mt_block blocks[MT_BUCKET_SLOTS];
 };
 
+/* The kernel's tick counter and its monotonic clock at one moment: what a block's time_jiffies is compared with. */
+struct mt_clock {
+    __u64 jiffies;
+    __u64 time_ns;
+};
+
 /* A mapping an allocator made to carve blocks from: known so that its unmapping is understood, counted nowhere. */
 #define MT_SITE_CONTAINER 0xffffffffU
 
@@ -109,7 +115,7 @@ struct mt_site {
     __u32 native_frames;        /* stored */
     __u32 python_total;         /* true depth when the site was new; MT_MAX_DEPTH more than stored stand for that many or more */
     __u32 native_total;         /* the same; one more than stored when truncated */
-    __u32 reserved;             /* one site, one cache line */
+    __u32 thread;               /* its number, where threads are kept apart; one site, one cache line */
 };
 
 /* The stack of site i is element i of the stack table: python_frames × {code identity, position}, then native return
@@ -119,6 +125,9 @@ struct mt_site {
 #define MT_CODE_TOLD 1ULL
 #define MT_MAX_DEPTH 1024       /* Python frames counted: the interpreter's own default limit of recursion is 1000 */
 #define MT_STACK_WORDS(frames) ((frames) * (MT_PYTHON_FRAME_WORDS + 1))
+/* Behind the frames where threads are kept apart: which thread, and what it was called when the site was new. */
+#define MT_THREAD_NAME_BYTES 16 /* TASK_COMM_LEN */
+#define MT_THREAD_WORDS (1 + MT_THREAD_NAME_BYTES / 8)
 
 /* A code object lately seen. The reader does not look at these; they are here since all of a program's data is. */
 #define MT_CODE_BUSY (~0ULL)
@@ -192,6 +201,8 @@ struct mt_process {
     __u32 slot;                 /* in keys of the live table and in sites; a new one after exec */
     __u32 forking;              /* forks whose child has not yet got its copy of the blocks: changes are journaled */
     __u32 ended;                /* the image is gone (exec): nothing is counted any more */
+    __u32 generation;           /* of its blocks: another one after all were forgotten (clear) */
+    __u32 reserved;
     struct mt_usage total;
     struct mt_usage domains[MT_DOMAIN_COUNT];
     __u64 pythons_known;

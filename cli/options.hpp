@@ -27,6 +27,7 @@ struct TraceOptions {
     bool redirect = true;
     std::optional<double> max_overhead;  ///< Percent of one core.
     bool follow = false;
+    bool threads = false;
 };
 struct StatsOptions {
     std::string file;

@@ -13,6 +13,7 @@ void add_trace_options(CLI::App& app, TraceOptions& trace) {
     app.add_option("-n,--rows", trace.rows, "Rows of the display")->check(between(1U, 100000U))->capture_default_str()->type_name("ROWS");
     add_view_options(app, trace.view);
     app.add_flag("--follow", trace.follow, "Trace the processes it makes, too: children with a copy of its blocks, programs they execute");
+    app.add_flag("--threads", trace.threads, "Keep threads apart: each has lines of its own");
     app.add_option("--duration", trace.duration_s, "End after this time (default: Ctrl-C or the target's end)")
         ->check(between(0.0, 1e9))
         ->type_name("SECONDS");

@@ -16,6 +16,7 @@
 #include "loader/requirements.hpp"
 #include "process/file_keeper.hpp"
 #include "process/launched.hpp"
+#include "process/stopped_threads.hpp"
 #include "reader/follower.hpp"
 #include "signals.hpp"
 #include "snapshot_name.hpp"
@@ -84,7 +85,11 @@ private:
         if (!target) return std::move(target).error();
         SessionOptions wanted{options_.live_blocks, options_.sites, options_.frames, options_.redirect};
         wanted.follow = options_.follow;
-        if (options_.follow) wanted.hold = [this](int pid) { return hold(pid); };
+        wanted.threads = options_.threads;
+        if (options_.follow)
+            wanted.hold = [this](int pid) { return hold(pid); };
+        else if (launched_)
+            wanted.hold = [this](int pid) { return hold_launched(pid); };
         Result<Session> session = Session::open(*std::move(target), *calibration, wanted);
         if (!session) return std::move(session).error();
         session_.emplace(*std::move(session));
@@ -110,6 +115,14 @@ private:
             return nullptr;
         }
         return {this, [this, pid](void*) { tree_.release(pid); }};
+    }
+
+    std::shared_ptr<void> hold_launched(int pid) {
+        const std::shared_ptr<void> main_thread(this, [this](void*) { launched_->let_go(); });
+        if (!launched_->hold()) return nullptr;
+        Result<StoppedThreads> others = StoppedThreads::stop(pid, std::chrono::milliseconds(200), pid);
+        if (!others) return nullptr;
+        return std::make_shared<std::pair<std::shared_ptr<void>, StoppedThreads>>(main_thread, *std::move(others));
     }
 
     Result<void> follow_command() {
@@ -296,7 +309,7 @@ private:
 
     void write_periodic() {
         const std::string path = snapshot_name(options_.snapshot_template, session_->target().pid(), ++written_, std::chrono::system_clock::now());
-        if (Result<void> done = write_snapshot(collector_->snapshot(), path); !done) {
+        if (Result<void> done = write_snapshot(collector_->snapshot(Detail::blocks), path); !done) {
             warn(done.error());
             if (!failure_) failure_ = Error{"not all periodic snapshots could be written"};
         }
@@ -315,7 +328,7 @@ private:
     Result<int> finish() {
         const Result<void> restored = follower_ ? follower_->finish() : session_->stop();
         if (launched_ && !launched_->ending()) launched_->release();
-        const Snapshot last = collector_->snapshot();
+        const Snapshot last = collector_->snapshot(options_.output.empty() ? Detail::counters : Detail::blocks);
         before_.reset();
         std::fprintf(out_, "%sFinal report%s%s\n", terminal_.is_terminal ? "\n" : "", reason_ ? ": " : "", reason_ ? reason_ : "");
         std::fputs(render_top(last, before_, {options_.rows, options_.interval_s, options_.view}, terminal_).c_str(), out_);

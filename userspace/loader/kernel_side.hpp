@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "loader/attach.hpp"
@@ -23,6 +24,7 @@ struct Capacities {
     std::uint32_t sites = 0;        ///< Rounded up to a power of two; 64 bytes each + 24 bytes a frame.
     std::uint32_t frames = 1;       ///< 1 .. MT_MAX_FRAMES of each kind a stack.
     std::uint32_t ring_bytes = 0;   ///< Rounded up to a power of two.
+    bool threads_apart = false;     ///< Sites of different threads are different sites, of 24 bytes more each.
 };
 
 /// Defaults for a process with `rss_bytes` resident, on a machine with `available_bytes` free: a block for every 256 resident bytes,
@@ -61,6 +63,9 @@ public:
     Result<void> inherit(const mt_fork& fork, std::uint32_t child);
     /// Takes all blocks of slots out of the live table, `ended` says which; nothing may run in them any more.
     void forget_blocks(const std::vector<bool>& ended);
+    /// Forgets all blocks: the live table, sites' counters, what processes hold and held at most. Losses stay, and what is known of stacks.
+    /// All threads of all traced processes stand still; calls in progress go on rightly afterwards.
+    void clear();
     /// Makes room for another site where one was; no block of it may be live.
     void forget_site(std::uint32_t site);
     /// Takes what is known of code objects of slots out, likewise.
@@ -70,9 +75,14 @@ public:
     [[nodiscard]] std::span<const mt_bucket> live() const;
     /// The stack record of a site: MT_STACK_WORDS(frames) words.
     [[nodiscard]] std::span<const std::uint64_t> stack(std::uint32_t site) const;
+    /// What the thread of a site was called when the site was new, where threads are kept apart; bytes of the target's choosing.
+    [[nodiscard]] std::string_view thread_name(std::uint32_t site) const;
     [[nodiscard]] std::span<const std::uint64_t> losses() const;
     /// Hits by probe index.
     [[nodiscard]] std::vector<std::uint64_t> hits(std::size_t probes) const;
+    /// Ticks and time now, and when this was loaded: no block is older.
+    [[nodiscard]] Result<mt_clock> clock() const;
+    [[nodiscard]] const mt_clock& first_clock() const;
     [[nodiscard]] const Capacities& capacities() const;
     [[nodiscard]] std::uint64_t kernel_bytes() const;  ///< Memory of all maps.
 
