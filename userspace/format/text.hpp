@@ -30,5 +30,7 @@ std::string printable(std::string_view text);
 
 /// Length in bytes of the character that `text` begins with; 0 when that is not valid UTF-8 (RFC 3629) or `text` is empty.
 std::size_t utf8_character_bytes(std::string_view text);
+/// Whether all of it is valid UTF-8.
+bool is_utf8(std::string_view text);
 
 }  // namespace memtrace
