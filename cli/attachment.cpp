@@ -32,7 +32,7 @@ Result<void> Attachment::attach() {
     if (!target) return std::move(target).error();
     SessionOptions wanted{options_.live_blocks, options_.sites, options_.frames, options_.redirect};
     wanted.follow = options_.follow;
-    if (options_.follow) wanted.hold = [this](int pid) { return hold(pid); };
+    if (options_.follow || launched_) wanted.hold = [this](int pid) { return hold(pid); };
     Result<Session> session = Session::open(*std::move(target), *calibration, wanted);
     if (!session) return std::move(session).error();
     session_.emplace(*std::move(session));
@@ -54,6 +54,7 @@ Result<void> Attachment::attach_running() {
 }
 
 std::shared_ptr<void> Attachment::hold(int pid) {
+    if (launched_) return launched_->hold();
     if (!tree_.hold(pid)) {
         tree_.release(pid);
         return nullptr;

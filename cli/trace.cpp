@@ -8,14 +8,22 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <utility>
 
 #include "attachment.hpp"
 #include "commands.hpp"
+#include "control/listener.hpp"
+#include "control/server.hpp"
+#include "control/service.hpp"
+#include "exit_gates.hpp"
 #include "format/pprof.hpp"
 #include "loader/requirements.hpp"
+#include "messages.hpp"
 #include "periodic_work.hpp"
 #include "signals.hpp"
+#include "trace.hpp"
 
 namespace memtrace::cli {
 namespace {
@@ -36,20 +44,28 @@ Result<void> check_output(const std::string& path) {
     return {};
 }
 
+// The program's output is not ours to write to, and JSON on standard output is to stand alone.
+std::FILE* display_of(const TraceOptions& options) { return options.command.empty() && options.summary != "-" ? stdout : stderr; }
+
 class Tracer {
 public:
-    explicit Tracer(const TraceOptions& options)
-        : options_(options), attachment_(options), work_(options, attachment_, options.command.empty() ? stdout : stderr) {}
+    Tracer(const TraceOptions& options, std::function<bool()> ready)
+        : options_(options), ready_(std::move(ready)), attachment_(options), work_(options, attachment_, display_of(options)) {}
 
     Result<int> run() {
         Result<Signals> signals = Signals::block();
         if (!signals) return std::move(signals).error();
         signals_.emplace(*std::move(signals));
-        if (Result<void> done = check_output(options_.output); !done) return std::move(done).error();
+        for (const std::string& path : {options_.output, options_.summary == "-" ? "" : options_.summary})
+            if (Result<void> done = check_output(path); !done) return std::move(done).error();
         if (Result<void> done = require_all(); !done) return std::move(done).error();
+        // A socket that was asked for and cannot be had ends it before anything is touched.
+        if (!options_.socket.empty())
+            if (Result<void> done = listen(0); !done) return std::move(done).error();
         if (Result<void> done = attachment_.attach(); !done) return std::move(done).error();
+        if (Result<void> done = open_to_commands(); !done) return std::move(done).error();
         announce();
-        watch();
+        if (ready_()) watch();
         return finish();
     }
 
@@ -62,11 +78,53 @@ private:
                      plan.redirects.size(), others.c_str());
     }
 
+    Result<void> listen(int pid) {
+        Result<control::Listener> listener = control::Listener::open(pid, options_.socket);
+        if (!listener) return std::move(listener).error();
+        listener_.emplace(*std::move(listener));
+        return {};
+    }
+
+    // Nobody is answered before allocations are counted; who has connected meanwhile waits.
+    Result<void> open_to_commands() {
+        Session& session = attachment_.session();
+        service_.emplace(session, attachment_.collector(),
+                         control::ServiceOptions{options_.checkpoint_memory, options_.checkpoint_folder, options_.log});
+        work_.begin(*service_);
+        Result<void> done;
+        if (!listener_) done = listen(session.target().pid());
+        if (done) {
+            const auto admits = [this](const control::Peer& peer) { return service_->admits(peer); };
+            const auto answers = [this](const control::Peer& peer, std::string_view line) { return service_->answer(peer, line); };
+            Result<std::unique_ptr<control::Server>> server = control::Server::open(*std::move(listener_), admits, answers);
+            if (server)
+                server_ = *std::move(server);
+            else
+                done = std::move(server).error();
+        }
+        if (done || !options_.log.empty()) return done;
+        // A trace with a display is of use without.
+        warn(Error{"no command can reach this trace: " + done.error().what});
+        return {};
+    }
+
+    void handle_peers() {
+        if (!server_) return;
+        server_->handle();
+        if (service_->stop_requested()) ended_ = true;
+        if (!options_.follow) return;
+        std::vector<int> pids;
+        for (const auto& process : attachment_.session().processes())
+            if (!process->ended()) pids.push_back(process->pid());
+        if (pids == linked_) return;
+        server_->listener().link(pids);
+        linked_ = std::move(pids);
+    }
+
     // Until the time is up, a signal, the target's end, or its exec of something else.
     void watch() {
         const Clock::time_point begin = Clock::now();
         const Clock::time_point end = options_.duration_s ? begin + seconds(*options_.duration_s) : Clock::time_point::max();
-        work_.begin(begin);
         while (!ended_ && !attachment_.over()) {
             const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::min(work_.next_due(), end) - Clock::now()).count();
             pollfd fds[] = {{signals_->fd(), POLLIN, 0}, {attachment_.session().kernel().poll_fd(), POLLIN, 0}, {attachment_.pidfd(), POLLIN, 0}};
@@ -75,6 +133,7 @@ private:
             attachment_.collector().consume();
             if (fds[0].revents) handle_signals();
             attachment_.handle_events(fds[2].revents != 0);
+            if (!attachment_.over()) handle_peers();
             const Clock::time_point now = Clock::now();
             if (now >= end) return;
             if (ended_ || attachment_.over()) return;
@@ -100,20 +159,28 @@ private:
     Result<int> finish() {
         const Result<void> restored = attachment_.finish();
         if (!failure_) failure_ = work_.failure();
-        const Snapshot last = attachment_.collector().snapshot();
+        const Snapshot last = service_->take();
         if (Result<void> done = work_.report(last, attachment_.over()); !done) fail(std::move(done).error());
         if (!options_.output.empty())
             if (Result<void> done = write_snapshot(last, options_.output); !done) fail(std::move(done).error());
+        const ExitGates gates(options_, last, service_->checkpoints());
+        if (Result<void> done = gates.report(attachment_.exit_status()); !done) fail(std::move(done).error());
         if (!restored) fail(restored.error());
         if (const std::string summary = attachment_.summary(); !summary.empty()) std::fprintf(stderr, "memtrace-bpf: %s\n", summary.c_str());
         if (failure_) return *failure_;
-        return attachment_.exit_status();
+        return gates.exit_status(attachment_.exit_status());
     }
 
     const TraceOptions& options_;
+    const std::function<bool()> ready_;  ///< Told when allocations are counted; false: nobody wants them any more.
     std::optional<Signals> signals_;
+    // Peers that wait for the end see it when all else is done.
+    std::optional<control::Listener> listener_;
+    std::unique_ptr<control::Server> server_;
     Attachment attachment_;
+    std::optional<control::Service> service_;
     PeriodicWork work_;
+    std::vector<int> linked_;
     bool ended_ = false;
     bool interrupted_ = false;
     std::optional<Error> failure_;  ///< Told at the end, by a message and the exit status.
@@ -121,6 +188,10 @@ private:
 
 }  // namespace
 
-Result<int> trace(const TraceOptions& options) { return Tracer(options).run(); }
+Result<int> trace(const TraceOptions& options, std::function<bool()> ready) { return Tracer(options, std::move(ready)).run(); }
+
+Result<int> trace(const TraceOptions& options) {
+    return trace(options, [] { return true; });
+}
 
 }  // namespace memtrace::cli
