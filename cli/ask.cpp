@@ -1,4 +1,4 @@
-// `checkpoint`, `checkpoints`, `snapshot`, `status`, `stop`: requests to a running trace.
+// `checkpoint`, `checkpoints`, `snapshot`, `status`, `where`, `stop`: requests to a running trace.
 #include "ask.hpp"
 
 #include <cstdio>
@@ -49,12 +49,24 @@ Result<int> stop(const ControlOptions& options) {
     return 0;
 }
 
+// As of grep: found or not.
+Result<int> show_block(const ControlOptions& options, const Json& json) {
+    const auto found = json.find("found");
+    const bool is_found = found != json.end() && *found == true;
+    if (options.json) say(control::print(json) + "\n");
+    if (!options.json && is_found) say(render_block(json));
+    if (is_found) return 0;
+    if (!options.json) std::fputs("memtrace-bpf: no block that is traced is live at this address\n", stderr);
+    return 1;
+}
+
 Result<int> show(const ControlOptions& options, const Client::Reply& reply) {
     switch (options.request.what) {
         case Do::checkpoint: return show_checkpoint(reply.json);
         case Do::checkpoints: say(options.json ? control::print(reply.json) + "\n" : render_checkpoints(reply.json)); return 0;
         case Do::snapshot: return save(options, reply.bytes);
         case Do::status: say(options.json ? control::print(reply.json) + "\n" : render_status(reply.json)); return 0;
+        case Do::where: return show_block(options, reply.json);
         default: return 0;
     }
 }

@@ -85,6 +85,20 @@ std::string render_status(const Json& status) {
     return text;
 }
 
+std::string render_block(const Json& block) {
+    std::string text = fmt::format("block at {:#x}: {}, {}, {} old\n", count_of(block, "address"), format_size(count_of(block, "size")),
+                                   printable(text_of(block, "domain")), duration(number_of(block, "age")));
+    const Json& frames = list_of(block, "frames");
+    for (const Json& frame : frames) {
+        const std::uint64_t line = count_of(frame, "line");
+        const std::string file = printable(text_of(frame, "file")), function = printable(text_of(frame, "function"));
+        text += fmt::format("  {}{}{}\n", file, line ? ":" + std::to_string(line) : "", function.empty() ? "" : "  " + function);
+    }
+    if (const std::uint64_t total = count_of(block, "total_frames"); total > frames.size())
+        text += fmt::format("  and {} more, beyond --frames\n", total - frames.size());
+    return text;
+}
+
 std::string render_checkpoints(const Json& answer) {
     const Json& list = list_of(answer, "checkpoints");
     if (list.empty()) return "no checkpoints yet\n";

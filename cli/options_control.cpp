@@ -1,4 +1,6 @@
 // The commands that talk to a running trace.
+#include <charconv>
+
 #include "options_parts.hpp"
 
 namespace memtrace::cli {
@@ -12,6 +14,14 @@ CLI::App* add_command(CLI::App& app, ControlOptions& options, Do what, const cha
     command->callback([&options, what] { options.request.what = what; });
     add_reach_options(*command, options.pid, options.socket);
     return command;
+}
+
+std::optional<std::uint64_t> parse_address(const std::string& text) {
+    const bool hexadecimal = text.starts_with("0x") || text.starts_with("0X");
+    const char* const end = text.data() + text.size();
+    std::uint64_t address = 0;
+    const auto [stop, error] = std::from_chars(text.data() + (hexadecimal ? 2 : 0), end, address, hexadecimal ? 16 : 10);
+    return error == std::errc() && stop == end ? std::optional(address) : std::nullopt;
 }
 
 void add_no_stop(CLI::App& command, ControlOptions& options) {
@@ -39,6 +49,14 @@ void add_control_commands(CLI::App& app, ControlOptions& options) {
     snapshot->add_option("--checkpoint", options.request.checkpoint, "A checkpoint's name (default: the state now)")->type_name("NAME");
     add_no_stop(*snapshot, options);
     add_json(*add_command(app, options, Do::status, "status", "What a running trace has seen and costs"), options);
+    CLI::App* where = add_command(app, options, Do::where, "where", "Who allocated the block at an address");
+    where
+        ->add_option_function<std::string>(
+            "ADDRESS", [&options](const std::string& text) { options.request.address = *parse_address(text); },
+            "0x7f00..., or Python's id(): any address in the block")
+        ->check(CLI::Validator([](const std::string& text) { return parse_address(text) ? "" : "\"" + text + "\" is no address"; }, ""))
+        ->required();
+    add_json(*where, options);
     add_command(app, options, Do::stop, "stop", "End a running trace");
 }
 

@@ -77,7 +77,7 @@ void PeriodicWork::keep_below_limit() {
 void PeriodicWork::write_snapshot_file() {
     const int pid = attachment_.session().target().pid();
     const std::string path = snapshot_name(options_.snapshot_template, pid, ++written_, std::chrono::system_clock::now());
-    if (Result<void> done = write_snapshot(service_->take(), path); !done) return complain(done.error());
+    if (Result<void> done = write_snapshot(service_->take(Detail::blocks), path); !done) return complain(done.error());
     failed_since_ = 0;
     if (options_.snapshot_keep) remove_oldest(path);
 }
@@ -109,7 +109,7 @@ void PeriodicWork::remove_oldest(const std::string& written) {
 Error PeriodicWork::output_failure() const { return Error{out_ == stdout ? "cannot write to standard output" : "cannot write to standard error"}; }
 
 Result<void> PeriodicWork::show() {
-    Snapshot now = service_->take();
+    Snapshot now = service_->take(Detail::counters);
     const std::string text = render_top(now, before_, {options_.rows, options_.interval_s, options_.view}, terminal_);
     if (terminal_.is_terminal) std::fputs("\033[H\033[2J", out_);
     std::fputs(text.c_str(), out_);

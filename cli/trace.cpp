@@ -159,7 +159,7 @@ private:
     Result<int> finish() {
         const Result<void> restored = attachment_.finish();
         if (!failure_) failure_ = work_.failure();
-        const Snapshot last = service_->take();
+        const Snapshot last = service_->take(options_.output.empty() ? Detail::counters : Detail::blocks);
         if (Result<void> done = work_.report(last, attachment_.over()); !done) fail(std::move(done).error());
         if (!options_.output.empty())
             if (Result<void> done = write_snapshot(last, options_.output); !done) fail(std::move(done).error());

@@ -55,6 +55,20 @@ Json status_of(const Snapshot& snapshot) {
     return json;
 }
 
+Json block_of(const BlockInfo& block) {
+    Json frames = Json::array();
+    for (const BlockInfo::Place& place : block.frames)
+        frames.push_back({{"file", place.file}, {"line", place.line}, {"function", place.function}, {"python", place.python}});
+    return {{"ok", true},
+            {"found", true},
+            {"address", block.address},
+            {"size", block.size_bytes},
+            {"domain", block.domain},
+            {"age", std::chrono::duration<double>(block.age).count()},
+            {"frames", std::move(frames)},
+            {"total_frames", block.total_frames}};
+}
+
 std::optional<Json> checkpoint_of(const Checkpoint& checkpoint, std::optional<uid_t> only) {
     std::uint64_t memory = 0, blocks = 0;
     bool any = false, all = true;

@@ -8,6 +8,7 @@
 #include "control/checkpoints.hpp"
 #include "control/json.hpp"
 #include "model/snapshot.hpp"
+#include "reader/collector.hpp"
 
 namespace memtrace::control {
 
@@ -16,5 +17,8 @@ Json status_of(const Snapshot& snapshot);
 
 /// An element of `checkpoints`: of all processes, or of those of user `only`; nothing where he had none.
 std::optional<Json> checkpoint_of(const Checkpoint& checkpoint, std::optional<uid_t> only);
+
+/// The answer to `where`.
+Json block_of(const BlockInfo& block);
 
 }  // namespace memtrace::control

@@ -84,13 +84,14 @@ Result<Answer> Service::handle(const Peer& peer, const Request& request) {
         case Do::checkpoint: return checkpoint(peer, request);
         case Do::checkpoints: return checkpoints(peer);
         case Do::snapshot: return snapshot(peer, request);
+        case Do::where: return where(peer, request);
         case Do::stop: return stop(peer);
         default: return Error{"unknown request"};
     }
 }
 
-Snapshot Service::take() {
-    Snapshot snapshot = collector_.snapshot();
+Snapshot Service::take(Detail detail) {
+    Snapshot snapshot = collector_.snapshot(detail);
     snapshot.marks.insert(snapshot.marks.end(), marks_.begin(), marks_.end());
     std::stable_sort(snapshot.marks.begin(), snapshot.marks.end(), [](const Mark& a, const Mark& b) { return a.time < b.time; });
     return snapshot;
@@ -99,19 +100,19 @@ Snapshot Service::take() {
 // News is taken in first: naming what is new may take longer than anybody should be held for.
 Result<Snapshot> Service::take_still(bool stop_threads, std::chrono::nanoseconds& pause) {
     pause = {};
-    if (!stop_threads) return take();
+    if (!stop_threads) return take(Detail::blocks);
     collector_.consume();
     const Clock::time_point begin = Clock::now();
     Result<std::vector<std::shared_ptr<void>>> held = session_.hold_all();
     if (!held) return std::move(held).error();
-    Snapshot snapshot = take();
+    Snapshot snapshot = take(Detail::blocks);
     held->clear();
     pause = Clock::now() - begin;
     return snapshot;
 }
 
 Result<Answer> Service::status(const Peer& peer) {
-    const Snapshot snapshot = take();
+    const Snapshot snapshot = take(Detail::counters);
     const std::vector<uid_t> owners = this->owners(snapshot);
     Json json = status_of(part_of(snapshot, seen_by(peer, owners)));
     json["checkpoints"] = store_.all().size();
@@ -197,6 +198,13 @@ Result<Answer> Service::snapshot(const Peer& peer, const Request& request) {
     Result<std::string> bytes = encode_snapshot(snapshot);
     if (!bytes) return std::move(bytes).error();
     return with_bytes({}, *std::move(bytes));
+}
+
+Result<Answer> Service::where(const Peer& peer, const Request& request) {
+    const Result<TracedProcess*> process = process_for(peer, request.pid);
+    if (!process) return process.error();
+    const std::optional<BlockInfo> block = collector_.where((*process)->pid(), request.address);
+    return Answer{print(block ? block_of(*block) : Json{{"ok", true}, {"found", false}}), ""};
 }
 
 Result<Answer> Service::stop(const Peer& peer) {

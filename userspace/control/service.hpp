@@ -33,16 +33,11 @@ public:
     [[nodiscard]] bool stop_requested() const { return stop_requested_; }
 
     /// The state now with all marks; every snapshot of a trace is taken here.
-    Snapshot take();
+    Snapshot take(Detail detail);
     [[nodiscard]] const std::vector<Checkpoint>& checkpoints() const { return store_.all(); }
 
 private:
-    /// What of a snapshot a peer may see.
-    struct Sight {
-        std::vector<uid_t> owners;  ///< Of each process; root where it has ended.
-        std::vector<bool> seen;
-        [[nodiscard]] bool all() const;
-    };
+    /// Of each process; root where it has ended.
     [[nodiscard]] std::vector<uid_t> owners(const Snapshot& snapshot) const;
     [[nodiscard]] bool sees(const Peer& peer, const TracedProcess& process) const;
     [[nodiscard]] bool sees_all(const Peer& peer) const;
@@ -55,6 +50,7 @@ private:
     Result<Answer> checkpoint(const Peer& peer, const Request& request);
     Result<Answer> checkpoints(const Peer& peer) const;
     Result<Answer> snapshot(const Peer& peer, const Request& request);
+    Result<Answer> where(const Peer& peer, const Request& request);
     Result<Answer> stop(const Peer& peer);
 
     Session& session_;

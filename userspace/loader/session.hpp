@@ -73,6 +73,7 @@ public:
     /// Whether the blocks of a slot wait for forget_ended().
     [[nodiscard]] bool has_ended(std::uint16_t slot) const { return slot < ended_slots_.size() && ended_slots_[slot]; }
     [[nodiscard]] bool has_ended() const;
+    [[nodiscard]] const std::vector<bool>& ended_slots() const { return ended_slots_; }
     [[nodiscard]] TracedProcess* find(int pid);
     /// Holds all threads of all processes still for as long as the result lives. Errors: some cannot be stopped; none stays so then.
     Result<std::vector<std::shared_ptr<void>>> hold_all();
