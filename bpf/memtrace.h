@@ -198,6 +198,8 @@ struct mt_process {
     __u32 slot;                 /* in keys of the live table and in sites; a new one after exec */
     __u32 forking;              /* forks whose child has not yet got its copy of the blocks: changes are journaled */
     __u32 ended;                /* the image is gone (exec): nothing is counted any more */
+    __u32 generation;           /* of its blocks: another one after all were forgotten (clear) */
+    __u32 reserved;
     struct mt_usage total;
     struct mt_usage domains[MT_DOMAIN_COUNT];
     __u64 pythons_known;

@@ -4,12 +4,14 @@
 #include <utility>
 
 #include "messages.hpp"
+#include "process/stopped_threads.hpp"
 
 namespace memtrace::cli {
 namespace {
 
 // Of followed processes only those that have just begun are looked at each time.
 constexpr auto late_check = std::chrono::seconds(1);
+constexpr auto hold_limit = std::chrono::milliseconds(200);
 // From the kernel's news of an exec to the stop that goes with it.
 constexpr auto exec_grace = std::chrono::milliseconds(200);
 
@@ -54,12 +56,21 @@ Result<void> Attachment::attach_running() {
 }
 
 std::shared_ptr<void> Attachment::hold(int pid) {
-    if (launched_) return launched_->hold();
+    if (launched_) return hold_launched();
     if (!tree_.hold(pid)) {
         tree_.release(pid);
         return nullptr;
     }
     return {this, [this, pid](void*) { tree_.release(pid); }};
+}
+
+// Its main thread is our tracee already.
+std::shared_ptr<void> Attachment::hold_launched() {
+    const std::shared_ptr<void> main_thread(this, [this](void*) { launched_->let_go(); });
+    if (!launched_->hold()) return nullptr;
+    Result<StoppedThreads> others = StoppedThreads::stop(launched_->pid(), hold_limit, launched_->pid());
+    if (!others) return nullptr;
+    return std::make_shared<std::pair<std::shared_ptr<void>, StoppedThreads>>(main_thread, *std::move(others));
 }
 
 Result<void> Attachment::follow_command() {

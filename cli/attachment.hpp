@@ -52,6 +52,7 @@ private:
     Result<void> follow_running();
     Result<void> load_image();
     std::shared_ptr<void> hold(int pid);
+    std::shared_ptr<void> hold_launched();
     void handle_program();
     void check_for_exec();
     void replan();

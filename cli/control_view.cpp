@@ -92,7 +92,7 @@ std::string render_block(const Json& block) {
     for (const Json& frame : frames) {
         const std::uint64_t line = count_of(frame, "line");
         const std::string file = printable(text_of(frame, "file")), function = printable(text_of(frame, "function"));
-        text += fmt::format("  {}{}{}\n", file, line ? ":" + std::to_string(line) : "", function.empty() ? "" : "  " + function);
+        text += "  " + file + (line ? fmt::format(":{}", line) : "") + (function.empty() ? "" : fmt::format("  {}", function)) + "\n";
     }
     if (const std::uint64_t total = count_of(block, "total_frames"); total > frames.size())
         text += fmt::format("  and {} more, beyond --frames\n", total - frames.size());

@@ -49,6 +49,8 @@ void add_control_commands(CLI::App& app, ControlOptions& options) {
     snapshot->add_option("--checkpoint", options.request.checkpoint, "A checkpoint's name (default: the state now)")->type_name("NAME");
     add_no_stop(*snapshot, options);
     add_json(*add_command(app, options, Do::status, "status", "What a running trace has seen and costs"), options);
+    add_command(app, options, Do::clear, "clear", "Forget all blocks of a running trace; it goes on, and their frees count as untracked");
+    add_command(app, options, Do::reset_peak, "reset-peak", "Let the peak of a running trace begin at what is live now");
     CLI::App* where = add_command(app, options, Do::where, "where", "Who allocated the block at an address");
     where
         ->add_option_function<std::string>(

@@ -44,6 +44,7 @@ std::string CheckpointStore::unique_name(const std::string& name) const {
 
 Result<void> CheckpointStore::add(Checkpoint checkpoint, std::string snapshot) {
     const std::uint64_t own = own_bytes(checkpoint);
+    if (Result<void> done = make_room(own); !done) return done;
     if (memory_used_ + own > memory_limit_)
         return Error{"no room for another checkpoint: names and totals of " + std::to_string(checkpoints_.size()) + " take " +
                          std::to_string(memory_used_) + " bytes",
@@ -62,6 +63,19 @@ Result<void> CheckpointStore::add(Checkpoint checkpoint, std::string snapshot) {
     numbers_.emplace(checkpoint.name, checkpoints_.size());
     places_.push_back(std::move(place));
     checkpoints_.push_back(std::move(checkpoint));
+    return {};
+}
+
+// Names and totals stay in memory: snapshots give way to them, oldest first.
+Result<void> CheckpointStore::make_room(std::uint64_t bytes) {
+    for (; memory_used_ + bytes > memory_limit_ && next_to_spill_ < places_.size(); ++next_to_spill_) {
+        Place& place = places_[next_to_spill_];
+        if (place.bytes.empty()) continue;
+        Result<Place> spilled = spill(place.bytes);
+        if (!spilled) return std::move(spilled).error();
+        memory_used_ -= place.size_bytes;
+        place = *std::move(spilled);
+    }
     return {};
 }
 

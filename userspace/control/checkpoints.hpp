@@ -62,6 +62,7 @@ private:
         std::uint64_t offset = 0;
         std::uint64_t size_bytes = 0;
     };
+    Result<void> make_room(std::uint64_t bytes);
     Result<void> make_file();
     Result<Place> spill(const std::string& bytes);
 
@@ -69,6 +70,7 @@ private:
     std::string folder_;
     std::vector<Checkpoint> checkpoints_;
     std::vector<Place> places_;
+    std::size_t next_to_spill_ = 0;                        ///< Those before it are on disk.
     std::map<std::string, std::size_t> numbers_;           ///< Of each name in all().
     mutable std::map<std::string, unsigned> next_suffix_;  ///< From which on one may be free.
     std::uint64_t memory_used_ = 0;

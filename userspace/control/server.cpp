@@ -1,5 +1,6 @@
 #include "control/server.hpp"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -69,7 +70,7 @@ void Server::handle() {
 void Server::accept_peers() {
     for (std::size_t i = 0; i < most_accepted; ++i) {
         if (peers() == places_.size()) {
-            drop_longest_idle();
+            if (others_wait()) drop_longest_idle();
             // The others wait in the socket's queue: it would be readable for ever.
             if (peers() == places_.size()) break;
         }
@@ -101,6 +102,11 @@ void Server::admit(UniqueFd fd) {
     (*free)->since = Clock::now();
     epoll_event event{EPOLLIN | EPOLLRDHUP, {.u64 = place}};
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, (*free)->fd.get(), &event) != 0) free->reset();
+}
+
+bool Server::others_wait() const {
+    pollfd event{listener_.fd(), POLLIN, 0};
+    return poll(&event, 1, 0) > 0;
 }
 
 void Server::drop_longest_idle() {

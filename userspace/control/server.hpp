@@ -68,6 +68,7 @@ private:
     Server(Listener listener, Admits admits, Answers answers, const ServerLimits& limits);
     void accept_peers();
     void admit(UniqueFd fd);
+    [[nodiscard]] bool others_wait() const;
     void drop_longest_idle();
     void serve(std::size_t place, unsigned events);
     bool read_from(Connection& connection);

@@ -84,10 +84,12 @@ Result<Answer> Service::handle(const Peer& peer, const Request& request) {
         case Do::checkpoint: return checkpoint(peer, request);
         case Do::checkpoints: return checkpoints(peer);
         case Do::snapshot: return snapshot(peer, request);
+        case Do::clear: return change_all(peer, &Session::clear);
+        case Do::reset_peak: return change_all(peer, &Session::reset_peak);
         case Do::where: return where(peer, request);
         case Do::stop: return stop(peer);
-        default: return Error{"unknown request"};
     }
+    return Error{"unknown request"};
 }
 
 Snapshot Service::take(Detail detail) {
@@ -103,10 +105,10 @@ Result<Snapshot> Service::take_still(bool stop_threads, std::chrono::nanoseconds
     if (!stop_threads) return take(Detail::blocks);
     collector_.consume();
     const Clock::time_point begin = Clock::now();
-    Result<std::vector<std::shared_ptr<void>>> held = session_.hold_all();
-    if (!held) return std::move(held).error();
+    Result<std::shared_ptr<void>> held = session_.hold();
+    if (!held) return Error{held.error().what, held.error().hint + " --no-stop does without"};
     Snapshot snapshot = take(Detail::blocks);
-    held->clear();
+    held->reset();
     pause = Clock::now() - begin;
     return snapshot;
 }
@@ -205,6 +207,12 @@ Result<Answer> Service::where(const Peer& peer, const Request& request) {
     if (!process) return process.error();
     const std::optional<BlockInfo> block = collector_.where((*process)->pid(), request.address);
     return Answer{print(block ? block_of(*block) : Json{{"ok", true}, {"found", false}}), ""};
+}
+
+Result<Answer> Service::change_all(const Peer& peer, Result<void> (Session::*change)()) {
+    if (!sees_all(peer)) return Error{"the trace is of other users' processes, too", "only root may change it"};
+    if (Result<void> done = (session_.*change)(); !done) return std::move(done).error();
+    return Answer{print({{"ok", true}}), ""};
 }
 
 Result<Answer> Service::stop(const Peer& peer) {

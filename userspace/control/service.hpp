@@ -51,6 +51,7 @@ private:
     Result<Answer> checkpoints(const Peer& peer) const;
     Result<Answer> snapshot(const Peer& peer, const Request& request);
     Result<Answer> where(const Peer& peer, const Request& request);
+    Result<Answer> change_all(const Peer& peer, Result<void> (Session::*change)());
     Result<Answer> stop(const Peer& peer);
 
     Session& session_;

@@ -209,6 +209,7 @@ Snapshot Collector::snapshot(Detail detail) {
     if (was_in_use && !symbols_in_use_)
         for (const auto& observed : processes_)
             if (observed->names) observed->names->release();
+    drop_cleared();
     Snapshot result;
     const KernelSide& kernel = session_.kernel();
     GroupedBlocks blocks;

@@ -107,6 +107,7 @@ private:
     void read_usage(Observed& observed);
     Site read_site(std::uint32_t id, const GroupedBlocks* blocks);
     void drop_oldest();
+    void drop_cleared();
     [[nodiscard]] Ages ages() const;
     void add_processes(Snapshot& snapshot);
     static bool is_ready(const mt_site& site);
@@ -118,6 +119,7 @@ private:
     std::vector<std::unique_ptr<Observed>> processes_;
     std::vector<std::uint32_t> owner_of_slot_;
     std::size_t taken_over_ = 0;  ///< Sum of the weights.
+    unsigned clears_seen_ = 0;
     std::size_t dropped_ = 0;  ///< Processes whose sites were too many to keep.
     CodeObjects codes_;
     Snapshot names_;  ///< Owns the strings and frames that snapshots start from.

@@ -119,6 +119,7 @@ Site Collector::read_site(std::uint32_t id, const GroupedBlocks* blocks) {
 
 void Collector::forget_ended() {
     take_in();
+    drop_cleared();
     if (!session_.has_ended()) return;
     const auto sites = session_.kernel().sites();
     const GroupedBlocks blocks(session_.kernel().live(), sites, ages(), &session_.ended_slots());
@@ -143,6 +144,19 @@ void Collector::forget_ended() {
     }
     session_.forget_ended();
     drop_oldest();
+}
+
+// What the session has forgotten since is not shown either.
+void Collector::drop_cleared() {
+    if (std::exchange(clears_seen_, session_.clears()) == session_.clears()) return;
+    for (const auto& observed : processes_) {
+        if (observed->traced) continue;
+        taken_over_ -= std::exchange(observed->weight, 0);
+        observed->sites = {};
+        Usage().becomes(observed->process);
+        observed->process.traced_peak_bytes = 0;
+        for (Process::DomainUsage& usage : observed->process.domains) usage.peak_bytes = 0;
+    }
 }
 
 void Collector::drop_oldest() {
