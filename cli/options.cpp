@@ -26,6 +26,7 @@ Examples:
   sudo memtrace-bpf -p 4242 --duration 60 -o a.pb.gz   trace a minute, then save a snapshot
   sudo memtrace-bpf --follow -p 4242                a prefork server and all of its workers
   sudo memtrace-bpf --frames 16 -- ./server --port 80  trace a program from its first instruction on
+  sudo memtrace-bpf start -p 4242                   trace in the background; then: checkpoint, diff, status, stop ...
   memtrace-bpf diff before.pb.gz after.pb.gz        which lines grew (needs no root)
   go tool pprof -http : a.pb.gz                     snapshots are pprof profiles
 
