@@ -35,17 +35,15 @@ void remove_log(const std::filesystem::path& path) {
     rmdir(control::socket_folder);  // refused while anything is in it
 }
 
-// The child: never returns. A trace that ended well has nothing to tell any more; the log of another stays.
+// The child: never returns.
 [[noreturn]] void trace_in_background(const TraceOptions& options, UniqueFd log, UniqueFd ready) {
     setsid();
     const UniqueFd nothing(open("/dev/null", O_RDWR | O_CLOEXEC));
     dup2(nothing.get(), STDIN_FILENO);
     dup2(log.get(), STDOUT_FILENO);
     dup2(log.get(), STDERR_FILENO);
-    bool counted = false;
-    const Result<int> outcome = trace(options, [&] { return counted = write(ready.get(), "r", 1) == 1; });
+    const Result<int> outcome = trace(options, [&] { return write(ready.get(), "r", 1) == 1; });
     if (!outcome) print_error(outcome.error());
-    if (outcome && *outcome == 0) remove_log(options.log);
     _exit(outcome ? *outcome : 1);
 }
 

@@ -52,7 +52,15 @@ public:
     Tracer(const TraceOptions& options, std::function<bool()> ready)
         : options_(options), ready_(std::move(ready)), attachment_(options), work_(options, attachment_, display_of(options)) {}
 
+    // Who waits for the end of a trace in the background then finds the log of one that has failed, and no other.
     Result<int> run() {
+        Result<int> outcome = trace();
+        if (outcome && *outcome == 0 && !options_.log.empty()) unlink(options_.log.c_str());
+        return outcome;
+    }
+
+private:
+    Result<int> trace() {
         Result<Signals> signals = Signals::block();
         if (!signals) return std::move(signals).error();
         signals_.emplace(*std::move(signals));
@@ -69,7 +77,6 @@ public:
         return finish();
     }
 
-private:
     void announce() {
         const Session& session = attachment_.session();
         const Plan& plan = session.plan();

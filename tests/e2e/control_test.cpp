@@ -118,7 +118,8 @@ RULE("checkpoints are listed in order with tracemem's suffixes, and compared by 
     REQUIRE(list[2]["memory"].get<std::int64_t>() - list[1]["memory"].get<std::int64_t>() > 1'000'000);
     REQUIRE(list[3]["memory"].get<std::int64_t>() - list[2]["memory"].get<std::int64_t>() > 3'000'000);
     const std::string table = command(shell.child(), {"checkpoints"});
-    REQUIRE(contains(table, "+977 KiB"));
+    INFO(table);
+    REQUIRE(std::regex_search(table, std::regex("\\+9[789]. KiB .*point-3\n")));
     REQUIRE(contains(table, "größer, with spaces\n"));
 
     const std::string first = command(shell.child(), {"diff", "point-2", "point-3", "-n", "1"});
@@ -258,7 +259,7 @@ RULE("a socket may have a name of its own, by option or environment") {
     Child other = start("forever");
     REQUIRE(contains(failing_command(other, {"start", "--socket", folder.file("own.sock")}), "already"));
     tracer.stop();
-    REQUIRE(folder.listing() == "snapshot.pb.gz\n");
+    REQUIRE(folder.listing() == "");
 }
 
 RULE("a command's trace has a socket, too, and its checkpoints stop all of its threads") {
@@ -293,11 +294,13 @@ RULE("followed processes are reached by their own numbers, and their links go wi
     };
     const std::string link = "/run/memtrace-bpf/" + child + ".sock";
     REQUIRE(eventually([&] { return fs::is_symlink(link); }));
-    REQUIRE(eventually([&] { return contains(of_child({"checkpoint", "in the child"}), "MiB"); }));
-    const nlohmann::json status = json_command(shell.child(), {"status"});
-    REQUIRE(status["processes"].size() == 2);
+    REQUIRE(contains(of_child({"checkpoint", "in the child"}), "in the child: "));
+    nlohmann::json status;
+    REQUIRE(eventually([&] {
+        status = json_command(shell.child(), {"status"});
+        return status["processes"].size() == 2 && status["processes"][1]["current"] > 4'000'000;
+    }));
     REQUIRE(status["processes"][1]["pid"] == std::stoi(child));
-    REQUIRE(status["processes"][1]["current"] > 4'000'000);
     REQUIRE(status["processes"][0]["current"] < 1'000'000);
     kill(std::stoi(child), SIGKILL);
     REQUIRE(eventually([&] { return !fs::exists(fs::symlink_status(link)); }));

@@ -38,7 +38,7 @@ Result<std::unique_ptr<Server>> Server::open(Listener listener, Admits admits, A
 }
 
 Server::Server(Listener listener, Admits admits, Answers answers, const ServerLimits& limits)
-    : listener_(std::move(listener)), admits_(std::move(admits)), answers_(std::move(answers)), limits_(limits), places_(limits.peers) {}
+    : admits_(std::move(admits)), answers_(std::move(answers)), limits_(limits), places_(limits.peers), listener_(std::move(listener)) {}
 
 Server::~Server() = default;
 

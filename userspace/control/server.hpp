@@ -79,13 +79,13 @@ private:
     void drop_late();
     [[nodiscard]] std::size_t waiting_bytes() const;
 
-    Listener listener_;
     Admits admits_;
     Answers answers_;
     ServerLimits limits_;
     UniqueFd epoll_;
     bool listening_ = true;
     std::vector<std::unique_ptr<Connection>> places_;
+    Listener listener_;  ///< Last: a peer that sees its connection close finds no socket any more.
 };
 
 }  // namespace memtrace::control
