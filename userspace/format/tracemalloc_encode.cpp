@@ -1,6 +1,7 @@
 // Snapshot → pickle, in the operations of protocol 4. What repeats (names, frames, stacks, equal blocks) is written once and referred to.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <unordered_map>
@@ -105,7 +106,7 @@ public:
                 return Error{fmt::format("more live blocks than the {} a tracemalloc file may have here", kMaxBlocks), "choose some with --domain"};
             }
         }
-        if (room_ != 0) to_.op(Op::appends);
+        if (begun_) to_.op(Op::appends);
         to_.op(Op::set_item);
         to_.op(Op::build);
         to_.text("traceback_limit");
