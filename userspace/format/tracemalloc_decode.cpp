@@ -89,7 +89,7 @@ private:
         Site site{.domain = domain_name(domain)};
         site.total_frames = static_cast<std::uint32_t>(std::max<std::uint64_t>(depth, frames.size()));
         for (const Value& frame : frames.first(std::min(frames.size(), wire::kMaxStackFrames))) {
-            const std::optional<FrameId> id = frame_of(frame);
+            const std::optional<FrameId> id = frame_of(frame, frames.size() == 1);
             if (!id) return shape("a frame is no tuple of a file and a line");
             site.frames.push_back(*id);
         }
@@ -100,14 +100,14 @@ private:
         return *equal;
     }
 
-    std::optional<FrameId> frame_of(const Value& frame) {
+    std::optional<FrameId> frame_of(const Value& frame, bool alone) {
         if (frame.kind != Kind::tuple || frame.size != 2) return std::nullopt;
-        const auto [known, added] = frames_by_tuple_.try_emplace(frame.number);
+        const auto [known, added] = frames_by_tuple_.try_emplace(2 * frame.number + (alone ? 1 : 0));
         if (!added) return known->second;
         const Value &file = from_.tuple(frame)[0], &line = from_.tuple(frame)[1];
         if (file.kind != Kind::text || line.kind != Kind::integer || line.number > ~std::uint32_t{0}) return std::nullopt;
         const std::string name = from_python(from_.text(file));
-        const bool unknown = name == "<unknown>" && line.number == 0;
+        const bool unknown = alone && name == "<unknown>" && line.number == 0;
         return known->second = interner_.frame({name, static_cast<std::uint32_t>(line.number), "", !unknown});
     }
 

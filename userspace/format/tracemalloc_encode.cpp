@@ -53,9 +53,10 @@ public:
         if (value < 0x10000) return with(Op::uint2, value, 2);
         if (value < 0x80000000) return with(Op::int4, value, 4);
         op(Op::long1);
-        fixed(9, 1);  // one more than the number has, which keeps it positive
+        const unsigned size = value >> 63 != 0 ? 9 : 8;  // the highest bit is the sign
+        fixed(size, 1);
         fixed(value, 8);
-        fixed(0, 1);
+        fixed(0, size - 8);
     }
     void text(std::string_view utf8) {
         utf8.size() < 0x100 ? with(Op::text1, utf8.size(), 1) : with(Op::text4, utf8.size(), 4);
