@@ -135,12 +135,18 @@ __noinline int mapping_take(struct mt_process *process, __u64 address, __u64 siz
     return true;
 }
 
+/* Whether the block that realloc or mremap was given still counts: not when all were forgotten since. */
+static __always_inline bool old_counts(const struct mt_process *process, const struct call *call)
+{
+    return call->old_address && call->generation == process->generation;
+}
+
 /* A call that never returned to us: its old block, if any, is gone with it. What was taken for calls inside it was not counted
  * either. */
 static __always_inline void call_abandon(struct mt_process *process, struct call *call)
 {
     __sync_fetch_and_add(&losses[MT_LOST_RETURN], 1 + call->inner_calls);
-    if (call->old_address)
+    if (old_counts(process, call))
         block_freed(process, &call->old);
     call->stack_pointer = 0;
 }
@@ -235,6 +241,7 @@ static __always_inline void call_enter(struct pt_regs *ctx, __u64 cookie)
     call->inner_calls = 0;
     call->old_address = 0;
     call->old_unknown = 0;
+    call->generation = process->generation;
     call->contained = shape_is_mapping(shape) && mapping_is_inner(process, &t->calls[CALL_HEAP], sp);
     switch (shape) {
     case MT_SHAPE_ALLOC:
@@ -292,9 +299,9 @@ static __always_inline __u64 call_result(const struct call *call, __u64 returned
 /* The block that realloc or mremap was given is gone. */
 static __always_inline void old_released(struct mt_process *process, const struct call *call)
 {
-    if (call->old_address)
+    if (old_counts(process, call))
         block_freed(process, &call->old);
-    else if (call->old_unknown)
+    else if (call->old_unknown || call->old_address)
         count_loss(shape_is_mapping(call->shape) ? MT_UNTRACKED_UNMAPS : MT_UNTRACKED_FREES);
 }
 
@@ -307,7 +314,7 @@ static __always_inline void call_failed(struct mt_process *process, const struct
         old_released(process, call);
         return;
     }
-    if (!call->old_address)
+    if (!old_counts(process, call))
         return;
     if (block_put(process, call->old_address, &call->old, &replaced) == LIVE_FULL) {
         count_loss(MT_LOST_LIVE_FULL);

@@ -153,6 +153,7 @@ struct call {
     __u8 old_unknown;           /* realloc, mremap: given a block we never saw */
     __u8 domain;                /* that was called */
     __u8 inner_returned;        /* a tail-called function returned with our stack pointer: our return must come next */
+    __u32 generation;           /* of the old block */
     __u32 inner_calls;          /* taken to happen inside this one, and so not counted */
 };
 

@@ -88,6 +88,12 @@ struct mt_bucket {
     struct mt_block blocks[MT_BUCKET_SLOTS];
 };
 
+/* The kernel's tick counter and its monotonic clock at one moment: what a block's time_jiffies is compared with. */
+struct mt_clock {
+    __u64 jiffies;
+    __u64 time_ns;
+};
+
 /* A mapping an allocator made to carve blocks from: known so that its unmapping is understood, counted nowhere. */
 #define MT_SITE_CONTAINER 0xffffffffU
 
@@ -192,6 +198,8 @@ struct mt_process {
     __u32 slot;                 /* in keys of the live table and in sites; a new one after exec */
     __u32 forking;              /* forks whose child has not yet got its copy of the blocks: changes are journaled */
     __u32 ended;                /* the image is gone (exec): nothing is counted any more */
+    __u32 generation;           /* of its blocks: another one after all were forgotten (clear) */
+    __u32 reserved;
     struct mt_usage total;
     struct mt_usage domains[MT_DOMAIN_COUNT];
     __u64 pythons_known;

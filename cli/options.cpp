@@ -1,6 +1,7 @@
 #include "options.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "options_parts.hpp"
@@ -30,6 +31,17 @@ Examples:
 
 Sizes are binary (1 KiB = 1024 B). Blocks older than the trace are not known; their frees are counted as untracked.)";
 
+// Not by CLI11: to it a variable would be an option before the subcommand.
+void take_environment(std::string& socket) {
+    const char* path = std::getenv("MEMTRACE_BPF_SOCKET");
+    if (socket.empty() && path) socket = path;
+}
+
+const char* diff_problem(const DiffOptions& diff) {
+    const bool running = diff.pid || !diff.socket.empty();
+    return diff.after.empty() && !running ? "diff wants two snapshots, or -p PID and the names of checkpoints" : nullptr;
+}
+
 }  // namespace
 
 std::variant<Options, int> parse_options(int argc, char** argv) {
@@ -40,6 +52,9 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     ProbesOptions probes;
     ExportOptions exported;
     ImportOptions imported;
+    StartOptions start;
+    start.trace.snapshot_template = trace.snapshot_template;
+    ControlOptions control;
 
     // What stands behind "--" is another program's command line: none of our business.
     char** const separator = std::find_if(argv + 1, argv + argc, [](const char* word) { return std::strcmp(word, "--") == 0; });
@@ -58,6 +73,9 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     add_diff_options(*diff_command, diff);
     CLI::App* probes_command = app.add_subcommand("probes", "Where probes stand in a process, what a hit costs, how often they are hit");
     add_probes_options(*probes_command, probes);
+    CLI::App* start_command = app.add_subcommand("start", "Trace a running process in the background; the commands below talk to it");
+    add_start_options(*start_command, start);
+    add_control_commands(app, control);
     CLI::App* doctor_command = app.add_subcommand("doctor", "What this kernel and user can do, and what that limits");
 
     CLI::App* export_command = app.add_subcommand("export", "A snapshot for other programs: tracemalloc, pprof, flame graphs, JSON, CSV");
@@ -80,6 +98,9 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     if (!has_subcommand && has_command && trace.pid) problem = "give either -p PID or -- COMMAND, not both";
     if (!has_subcommand && has_command && trace.command.empty()) problem = "-- must be followed by a command";
     if (!has_subcommand && !has_command && !trace.pid) problem = "what shall be traced? Give -p PID or -- COMMAND (--help shows examples)";
+    for (std::string* socket : {&trace.socket, &start.trace.socket, &control.socket}) take_environment(*socket);
+    if (diff.pid) take_environment(diff.socket);
+    if (diff_command->parsed()) problem = diff_problem(diff);
     if (problem) {
         std::fprintf(stderr, "memtrace-bpf: %s\n", problem);
         return 2;
@@ -90,6 +111,12 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     if (doctor_command->parsed()) return Options(DoctorOptions{});
     if (export_command->parsed()) return Options(exported);
     if (import_command->parsed()) return Options(imported);
+    if (start_command->parsed()) return Options(start);
+    if (has_subcommand && !control.pid && control.socket.empty()) {
+        std::fprintf(stderr, "memtrace-bpf: which trace? Give -p PID of the process that is traced, or --socket PATH\n");
+        return 2;
+    }
+    if (has_subcommand) return Options(control);
     return Options(trace);
 }
 

@@ -54,8 +54,9 @@ void add_stats_options(CLI::App& app, StatsOptions& stats) {
 }
 
 void add_diff_options(CLI::App& app, DiffOptions& diff) {
-    app.add_option("OLD", diff.before, "Earlier snapshot")->required();
-    app.add_option("NEW", diff.after, "Later snapshot")->required();
+    app.add_option("OLD", diff.before, "Earlier snapshot; with -p: checkpoint of a running trace")->required();
+    app.add_option("NEW", diff.after, "Later one (default with -p: now)");
+    add_reach_options(app, diff.pid, diff.socket);
     app.add_option("-n,--rows", diff.rows, "Only the first ROWS lines (default: all)")->type_name("ROWS");
     add_view_options(app, diff.view);
 }

@@ -1,6 +1,7 @@
 // `stats FILE` and `diff OLD NEW`: tracemalloc's lines, no root needed.
 #include <cstdio>
 
+#include "ask.hpp"
 #include "commands.hpp"
 #include "format/pprof.hpp"
 #include "format/text.hpp"
@@ -40,13 +41,15 @@ Result<int> stats(const StatsOptions& options) {
 }
 
 Result<int> diff(const DiffOptions& options) {
-    const Result<Snapshot> before = read_snapshot(options.before);
+    const bool running = options.pid || !options.socket.empty();
+    const auto get = [&](const std::string& name) { return running ? fetch_snapshot(options.pid, options.socket, name) : read_snapshot(name); };
+    const Result<Snapshot> before = get(options.before);
     if (!before) return before.error();
-    const Result<Snapshot> after = read_snapshot(options.after);
+    const Result<Snapshot> after = get(options.after);
     if (!after) return after.error();
     print_rows(compare_by_line(*before, *after, options.view), options.rows);
     print_losses(options.before, *before);
-    print_losses(options.after, *after);
+    print_losses(options.after.empty() ? "now" : options.after, *after);
     return 0;
 }
 

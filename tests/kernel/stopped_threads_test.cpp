@@ -4,9 +4,11 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "kernel/harness.hpp"
+#include "process/launched.hpp"
 #include "support/catch.hpp"
 
 using namespace memtrace;
@@ -50,6 +52,16 @@ std::vector<int> threads_of(pid_t pid) {
     return tids;
 }
 
+// How many threads stand still under a tracer.
+std::size_t held_threads(pid_t pid) {
+    std::size_t held = 0;
+    for (const int tid : threads_of(pid)) {
+        const std::string stat = read_text("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/stat");
+        held += stat.substr(stat.rfind(')') + 2, 1) == "t";
+    }
+    return held;
+}
+
 void require_progress(Child& program) {
     program.send_line("go");
     program.wait_line("progress");
@@ -85,4 +97,37 @@ RULE("when one thread cannot be stopped because it is traced already, the others
     REQUIRE(waitpid(held, &status, __WALL) == held);
     REQUIRE(ptrace(PTRACE_DETACH, held, nullptr, nullptr) == 0);
     require_progress(program);
+}
+
+RULE("a program that was launched is held with all of its threads, the main one by its launcher, and goes on afterwards") {
+    require_root();
+    const TemporaryFolder folder;
+    std::string source = counters;
+    source.replace(source.find("while (fgets"), 0, "for (;;) pause();\n    ");  // its input is the test's own
+    source.insert(0, "#include <unistd.h>");
+    Result<Launched> launched = Launched::start({compile_c(folder, "counters", source)});
+    REQUIRE(launched);
+    CHECK(launched->hold());  // it stands still already
+    launched->let_go();
+    launched->resume();
+    REQUIRE(eventually([&] { return threads_of(launched->pid()).size() == 5; }));
+    for (int round = 0; round < 20; ++round) {
+        REQUIRE(launched->hold());
+        {
+            const Result<StoppedThreads> others = StoppedThreads::stop(launched->pid(), std::chrono::seconds(1), launched->pid());
+            REQUIRE(others);
+            REQUIRE(held_threads(launched->pid()) == 5);
+        }
+        launched->let_go();
+        REQUIRE(eventually([&] { return held_threads(launched->pid()) == 0; }));
+    }
+    // A signal that comes first is passed on by handle_events(), not lost.
+    kill(launched->pid(), SIGTERM);
+    REQUIRE(launched->hold());
+    launched->let_go();
+    REQUIRE(eventually([&] {
+        (void)launched->handle_events();
+        return launched->ending().has_value();
+    }));
+    CHECK(launched->ending()->shell_status() == 128 + SIGTERM);
 }

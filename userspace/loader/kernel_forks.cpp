@@ -86,6 +86,30 @@ void KernelSide::forget_blocks(const std::vector<bool>& ended) {
     }
 }
 
+void KernelSide::clear() {
+    for (mt_bucket& bucket : std::span(state_->live.as<mt_bucket>(), live().size()))
+        for (__u64& key : bucket.keys)
+            if (key != MT_KEY_FREE) key = MT_KEY_FREE;
+    state_->object->bss->live_choices_used = 0;
+    for (mt_site& site : std::span(state_->sites.as<mt_site>(), state_->capacities.sites))
+        site.allocated_blocks = site.allocated_bytes = site.freed_blocks = site.freed_bytes = 0;
+    for (std::uint32_t index = 0; index < most_processes(); ++index) {
+        mt_process& record = process(index);
+        record.total = {};
+        for (mt_usage& usage : record.domains) usage = {};
+        ++record.generation;
+    }
+    // A child that was forked before and waits for its copy has no blocks either: there were none when all were forgotten.
+    const int map = bpf_map__fd(state_->object->maps.mt_forks);
+    std::uint32_t tid = 0;
+    for (bool more = bpf_map_get_next_key(map, nullptr, &tid) == 0; more; more = bpf_map_get_next_key(map, &tid, &tid) == 0) {
+        mt_fork fork{};
+        if (bpf_map_lookup_elem(map, &tid, &fork) != 0) continue;
+        fork.first_change = state_->object->bss->next_change;
+        bpf_map_update_elem(map, &tid, &fork, BPF_EXIST);
+    }
+}
+
 // Its key goes last: only then may another stack take the place.
 void KernelSide::forget_site(std::uint32_t site) {
     mt_site& gone = state_->sites.as<mt_site>()[site];

@@ -61,6 +61,9 @@ public:
     Result<void> inherit(const mt_fork& fork, std::uint32_t child);
     /// Takes all blocks of slots out of the live table, `ended` says which; nothing may run in them any more.
     void forget_blocks(const std::vector<bool>& ended);
+    /// Forgets all blocks: the live table, sites' counters, what processes hold and held at most. Losses stay, and what is known of stacks.
+    /// All threads of all traced processes stand still; calls in progress go on rightly afterwards.
+    void clear();
     /// Makes room for another site where one was; no block of it may be live.
     void forget_site(std::uint32_t site);
     /// Takes what is known of code objects of slots out, likewise.
@@ -73,6 +76,9 @@ public:
     [[nodiscard]] std::span<const std::uint64_t> losses() const;
     /// Hits by probe index.
     [[nodiscard]] std::vector<std::uint64_t> hits(std::size_t probes) const;
+    /// Ticks and time now, and when this was loaded: no block is older.
+    [[nodiscard]] Result<mt_clock> clock() const;
+    [[nodiscard]] const mt_clock& first_clock() const;
     [[nodiscard]] const Capacities& capacities() const;
     [[nodiscard]] std::uint64_t kernel_bytes() const;  ///< Memory of all maps.
 

@@ -153,6 +153,46 @@ TracedProcess* Session::find(int pid) {
     return nullptr;
 }
 
+Result<std::shared_ptr<void>> Session::hold() {
+    auto all = std::make_shared<std::vector<std::shared_ptr<void>>>();
+    for (const auto& process : processes_) {
+        if (process->ended() || !process->target().alive()) continue;
+        std::shared_ptr<void> held = context_->hold(process->pid());
+        if (!held)
+            return Error{"the threads of pid " + std::to_string(process->pid()) + " cannot be stopped",
+                         "is a debugger attached to it, or does a thread wait in the kernel?"};
+        all->push_back(std::move(held));
+    }
+    return std::shared_ptr<void>(std::move(all));
+}
+
+Result<void> Session::while_held(const std::function<void()>& work) {
+    const auto begin = std::chrono::steady_clock::now();
+    Result<std::shared_ptr<void>> held = hold();
+    if (!held) return std::move(held).error();
+    work();
+    held->reset();
+    held_for_ = std::chrono::steady_clock::now() - begin;
+    return {};
+}
+
+Result<void> Session::clear() {
+    return while_held([this] {
+        kernel().clear();
+        ++clears_;
+    });
+}
+
+Result<void> Session::reset_peak() {
+    return while_held([this] {
+        for (std::uint32_t index = 0; index < kernel().most_processes(); ++index) {
+            mt_process& record = kernel().process(index);
+            record.total.peak_bytes = record.total.bytes;
+            for (mt_usage& usage : record.domains) usage.peak_bytes = usage.bytes;
+        }
+    });
+}
+
 void Session::start() {
     if (started_ == std::chrono::steady_clock::time_point{}) started_ = std::chrono::steady_clock::now();
     kernel().count(true);

@@ -57,6 +57,18 @@ public:
     /// Frees what only update() needs.
     void forget_modules() { root().forget_modules(); }
 
+    /// All threads of all traced processes stand still for as long as the result lives. Errors: not all can be held; then none is.
+    Result<std::shared_ptr<void>> hold();
+    /// Forgets all blocks, what processes hold and held at most; tracing goes on. Losses stay; later frees of forgotten blocks count
+    /// as untracked. Processes are held meanwhile; Errors: as hold(), and nothing is forgotten.
+    Result<void> clear();
+    /// What processes held at most is from now on what they hold. Held meanwhile; Errors: as hold().
+    Result<void> reset_peak();
+    /// How often clear() was done.
+    [[nodiscard]] unsigned clears() const { return clears_; }
+    /// How long processes were held by clear() or reset_peak() last.
+    [[nodiscard]] std::chrono::nanoseconds held_for() const { return held_for_; }
+
     /// Another process, traced from now on; nothing is attached yet. Errors: too many, gone, no permission.
     Result<TracedProcess*> add(int pid);
     /// The child that thread `tid` of `parent` has just forked, with a copy of its blocks. Both are held by the caller. The thread may run on
@@ -73,6 +85,7 @@ public:
     /// Whether the blocks of a slot wait for forget_ended().
     [[nodiscard]] bool has_ended(std::uint16_t slot) const { return slot < ended_slots_.size() && ended_slots_[slot]; }
     [[nodiscard]] bool has_ended() const;
+    [[nodiscard]] const std::vector<bool>& ended_slots() const { return ended_slots_; }
     [[nodiscard]] TracedProcess* find(int pid);
     /// The first is the one the trace began with.
     [[nodiscard]] std::span<const std::unique_ptr<TracedProcess>> processes() const { return processes_; }
@@ -94,12 +107,15 @@ public:
 private:
     Session(std::unique_ptr<TraceContext> context, Target target);
     Result<TracedProcess*> adopt(Target target);
+    Result<void> while_held(const std::function<void()>& work);
     std::optional<std::uint16_t> new_slot();
 
     std::unique_ptr<TraceContext> context_;
     std::vector<std::unique_ptr<TracedProcess>> processes_;
     std::vector<std::uint32_t> free_indexes_;
     std::uint32_t next_slot_ = 0;
+    unsigned clears_ = 0;
+    std::chrono::nanoseconds held_for_{};
     std::vector<std::string> notes_;
     std::vector<bool> ended_slots_;  ///< Of which blocks may still lie in the tables.
     std::chrono::steady_clock::time_point started_{};

@@ -118,6 +118,23 @@ void Launched::resume() {
     if (!pending_) ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
 }
 
+bool Launched::hold(std::chrono::milliseconds limit) {
+    if (held_ || pending_ || ending_) return true;
+    if (ptrace(PTRACE_INTERRUPT, pid_, nullptr, nullptr) != 0) return errno == ESRCH;
+    const auto deadline = std::chrono::steady_clock::now() + limit;
+    int status = 0;
+    pid_t got = 0;
+    while ((got = waitpid(pid_, &status, __WALL | WNOHANG)) == 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    if (got != pid_) return false;
+    interrupted_ = WIFSTOPPED(status) && event_of(status) == PTRACE_EVENT_STOP && !is_group_stop(status);
+    if (!interrupted_) pending_ = status;
+    return true;
+}
+
+void Launched::let_go() {
+    if (std::exchange(interrupted_, false)) ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
+}
+
 bool Launched::handle_events() {
     if (const std::optional<int> status = std::exchange(pending_, std::nullopt); status && handle(*status)) return true;
     int status = 0;

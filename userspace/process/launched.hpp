@@ -2,6 +2,7 @@
 // probed before any code in it has run.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -22,7 +23,7 @@ public:
     /// Errors: not found or not executable (the hint says which), fork failed.
     static Result<Launched> start(const std::vector<std::string>& arguments);
     Launched(Launched&& other) noexcept
-        : pid_(std::exchange(other.pid_, 0)), traced_(other.traced_), held_(other.held_), pending_(other.pending_), ending_(other.ending_) {}
+        : pid_(std::exchange(other.pid_, 0)), traced_(other.traced_), held_(other.held_), interrupted_(other.interrupted_), pending_(other.pending_), ending_(other.ending_) {}
     Launched& operator=(Launched&&) = delete;
     ~Launched();
 
@@ -35,6 +36,11 @@ public:
     void set_up(std::uint64_t word, const std::function<void()>& stored);
     /// Lets the program run.
     void resume();
+    /// Stops its main thread, the only one that is our tracee. False: it does not stop in time. What it was stopped for instead is
+    /// handled by handle_events() later.
+    bool hold(std::chrono::milliseconds limit = std::chrono::milliseconds(200));
+    /// Lets it run on after hold().
+    void let_go();
     /// Handles what happened to it since (call on SIGCHLD): signals are passed on. True when it executed another program: it is
     /// then held as after start().
     bool handle_events();
@@ -54,7 +60,8 @@ private:
     int pid_ = 0;
     bool traced_ = true;
     bool held_ = true;            ///< By us: stopped after an exec or while loading.
-    std::optional<int> pending_;  ///< A stop found while setting up, to be handled.
+    bool interrupted_ = false;    ///< By hold().
+    std::optional<int> pending_;  ///< A stop found while setting up or holding, to be handled.
     std::optional<Ending> ending_;
 };
 

@@ -12,7 +12,8 @@ namespace memtrace {
 class StoppedThreads {
 public:
     /// Errors: another debugger is attached; a thread cannot be stopped within `limit` (it waits for a device). Then none is stopped.
-    static Result<StoppedThreads> stop(int pid, std::chrono::milliseconds limit = std::chrono::milliseconds(200));
+    /// `except`: a thread that the caller holds still otherwise.
+    static Result<StoppedThreads> stop(int pid, std::chrono::milliseconds limit = std::chrono::milliseconds(200), int except = 0);
     StoppedThreads(StoppedThreads&& other) noexcept : tids_(std::move(other.tids_)) { other.tids_.clear(); }
     StoppedThreads& operator=(StoppedThreads&&) = delete;
     ~StoppedThreads();
