@@ -17,6 +17,8 @@ struct Run {
     Result<int> operator()(const DiffOptions& options) const { return diff(options); }
     Result<int> operator()(const ProbesOptions& options) const { return probes(options); }
     Result<int> operator()(const DoctorOptions& options) const { return doctor(options); }
+    Result<int> operator()(const ExportOptions& options) const { return export_to(options); }
+    Result<int> operator()(const ImportOptions& options) const { return import_from(options); }
 };
 
 int fail(const Error& error) {

@@ -38,6 +38,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     StatsOptions stats;
     DiffOptions diff;
     ProbesOptions probes;
+    ExportOptions exported;
+    ImportOptions imported;
 
     // What stands behind "--" is another program's command line: none of our business.
     char** const separator = std::find_if(argv + 1, argv + argc, [](const char* word) { return std::strcmp(word, "--") == 0; });
@@ -57,6 +59,11 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     CLI::App* probes_command = app.add_subcommand("probes", "Where probes stand in a process, what a hit costs, how often they are hit");
     add_probes_options(*probes_command, probes);
     CLI::App* doctor_command = app.add_subcommand("doctor", "What this kernel and user can do, and what that limits");
+
+    CLI::App* export_command = app.add_subcommand("export", "A snapshot for other programs: tracemalloc, pprof, flame graphs, JSON, CSV");
+    add_export_options(*export_command, exported);
+    CLI::App* import_command = app.add_subcommand("import", "A snapshot of Python's tracemalloc as one of ours");
+    add_import_options(*import_command, imported);
 
     app.footer(examples);  // after the subcommands, which would inherit it
 
@@ -81,6 +88,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     if (diff_command->parsed()) return Options(diff);
     if (probes_command->parsed()) return Options(probes);
     if (doctor_command->parsed()) return Options(DoctorOptions{});
+    if (export_command->parsed()) return Options(exported);
+    if (import_command->parsed()) return Options(imported);
     return Options(trace);
 }
 

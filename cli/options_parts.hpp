@@ -14,6 +14,8 @@ void add_trace_options(CLI::App& app, TraceOptions& trace);
 void add_probes_options(CLI::App& app, ProbesOptions& probes);
 void add_stats_options(CLI::App& app, StatsOptions& stats);
 void add_diff_options(CLI::App& app, DiffOptions& diff);
+void add_export_options(CLI::App& app, ExportOptions& options);
+void add_import_options(CLI::App& app, ImportOptions& options);
 
 // A range that is enforced but does not clutter the help.
 template <typename T>

@@ -42,7 +42,7 @@ workloads: $(WORKLOADS)
 
 # The commands' parts are tested too, without their main; some tests ask other programs for the truth. The library stands behind
 # them once more, since the linker reads from left to right.
-UNIT_EXTRA := $(call obj,$(filter-out cli/main.cpp,$(CLI_SRC)) tests/support/files.cpp tests/support/process.cpp)
+UNIT_EXTRA := $(call obj,$(filter-out cli/main.cpp,$(CLI_SRC)) tests/support/files.cpp tests/support/process.cpp tests/support/python.cpp)
 $(B)/unit-tests: $(UNIT_EXTRA)
 $(B)/unit-tests: LDLIBS := $(B)/libmemtrace.a $(LDLIBS)
 
