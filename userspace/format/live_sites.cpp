@@ -10,7 +10,8 @@ namespace memtrace {
 
 Snapshot only_shown(Snapshot snapshot, const View& view) {
     if (view.filters.empty()) return snapshot;
-    std::erase_if(snapshot.sites, [&](const Site& site) { return !passes(snapshot, site, view.filters); });
+    const SiteFilter filter(snapshot, view.filters, view.lines);
+    std::erase_if(snapshot.sites, [&](const Site& site) { return !filter.passes(site); });
     return snapshot;
 }
 
@@ -25,12 +26,9 @@ std::vector<const Site*> live_sites(const Snapshot& snapshot) {
 }
 
 void shown_frames(const Snapshot& snapshot, const Site& site, Lines lines, std::vector<FrameId>& frames) {
-    const auto is_native = [&](FrameId id) { return !snapshot.frame(id).python; };
-    const auto native = std::find_if(site.frames.begin(), site.frames.end(), is_native);
-    const bool python_only = lines == Lines::python && native != site.frames.begin();
+    const Stack stack(snapshot, site, lines);
     frames.clear();
-    if (!python_only) frames.assign(native, site.frames.end());
-    frames.insert(frames.end(), site.frames.begin(), native);
+    for (std::size_t i = 0; i < stack.size(); ++i) frames.push_back(stack[i]);
 }
 
 std::string shown_file(const Snapshot& snapshot, const Frame& frame) {

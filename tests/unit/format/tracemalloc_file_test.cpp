@@ -128,7 +128,7 @@ std::string describe(const Snapshot& snapshot, unsigned minor, bool as_written) 
 
 std::string statistics_of(const Snapshot& snapshot) {
     std::string text;
-    for (const Statistic& statistic : statistics_by_line(snapshot)) text += format_line(statistic) + '\n';
+    for (const Statistic& statistic : statistics(snapshot)) text += format_line(statistic) + '\n';
     return text + "--\n";
 }
 
