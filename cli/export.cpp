@@ -50,8 +50,9 @@ void describe_source(const std::string& file, Snapshot& snapshot) {
 Result<int> export_to(const ExportOptions& options) {
     Result<Snapshot> snapshot = read_snapshot(options.file);
     if (!snapshot) return snapshot.error();
+    if (Result<void> possible = check(options.view, *snapshot); !possible) return std::move(possible).error().in(options.file);
     *snapshot = only_shown(*std::move(snapshot), options.view);
-    if (snapshot->sites.empty() && !options.view.filters.empty())
+    if (snapshot->sites.empty() && options.view != View())
         std::fprintf(stderr, "memtrace-bpf: %s: nothing is left of what is shown\n", options.file.c_str());
     const Result<std::string> bytes = encode(*snapshot, options);
     if (!bytes) return Error(bytes.error()).in(options.file);

@@ -122,6 +122,8 @@ class Connection:
         start = self._buffer.find(key, 0, size) + len(key)
         if start < len(key):
             return None
+        while self._buffer[start] == 32:
+            start += 1
         end = start
         while 48 <= self._buffer[end] <= 57:
             end += 1

@@ -29,9 +29,9 @@ class MemLog(NamedTuple):
 class _MemLogs(Sequence):  # type: ignore[type-arg]  # of MemLog; Python 3.8 knows no Sequence[MemLog] here
     """All points so far, in their order: a list that only MEMPOINT() writes.
 
-    >>> MEMPOINT('first'); MEMPOINT('first'); MEMPOINT()
+    >>> MEMPOINT('first'); MEMPOINT('first'); MEMPOINT('last')
     >>> MEMLOGS.IDs[-3:]
-    ['first', 'first-2', 'None']
+    ['first', 'first-2', 'last']
     >>> MEMLOGS.filter(lambda log: log.ID == 'first-2') == [MEMLOGS[-2]]
     True
     >>> MEMLOGS.map(lambda log: len(log.ID))[-3:]
@@ -153,7 +153,7 @@ def MEMPOINT(id: Any = None) -> None:
 def MEMPRINT() -> None:
     """Prints a line a point: its index, megabytes (1024 * 1024 bytes), and ID."""
     try:
-        "→".encode(getattr(sys.stdout, "encoding", None) or "ascii")
+        "→".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
         arrow = "→"
     except UnicodeError:
         arrow = "->"

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "model/snapshot.hpp"
-#include "model/statistics.hpp"
+#include "model/stack.hpp"
 
 namespace memtrace {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "model/snapshot.hpp"
-#include "model/statistics.hpp"
+#include "model/stack.hpp"
 
 namespace memtrace {
 
