@@ -10,7 +10,7 @@ _memtrace_bpf() {
             mapfile -t COMPREPLY < <(compgen -c -- "$current")
             return
         fi
-        case $word in stats | diff | probes | doctor) command=$word ;; esac
+        case $word in stats | diff | probes | export | import | doctor) command=$word ;; esac
     done
     case $previous in
         -p | --pid)
@@ -24,6 +24,12 @@ _memtrace_bpf() {
         --domain)
             mapfile -t COMPREPLY < <(compgen -W "$(printf '%s ' {,+,-}{malloc,mmap,raw,mem,obj})" -- "$current")
             return ;;
+        --to)
+            mapfile -t COMPREPLY < <(compgen -W "tracemalloc pprof folded speedscope json csv" -- "$current")
+            return ;;
+        --python)
+            mapfile -t COMPREPLY < <(compgen -W "$(printf '%s ' 3.{6..15})" -- "$current")
+            return ;;
         --lines)
             mapfile -t COMPREPLY < <(compgen -W "python native" -- "$current")
             return ;;
@@ -32,12 +38,14 @@ _memtrace_bpf() {
     case $command in
         stats | diff) words="--rows --domain --lines --help" ;;
         probes) words="--pid --seconds --no-redirect --help" ;;
+        export) words="--to --python --output --domain --lines --help" ;;
+        import) words="--output --help" ;;
         doctor) words="--help" ;;
         *) words="--pid --interval --rows --domain --lines --duration --output --snapshot-every --snapshot-template --frames --live-blocks --sites
-                  --follow --max-overhead --no-redirect --help --version stats diff probes doctor --" ;;
+                  --follow --max-overhead --no-redirect --help --version stats diff export import probes doctor --" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
-    if [[ $command == stats || $command == diff ]]; then
+    if [[ $command =~ ^(stats|diff|export|import)$ ]]; then
         compopt -o filenames
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current")
     fi

@@ -37,6 +37,11 @@ $(B)/e2e-tests: $(call obj,$(E2E_SRC)) $(B)/libmemtrace.a
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(LDFLAGS) $^ $(LDLIBS) $(CATCH_LIBS) -o $@
 
+# A program like the others, for scripts/run-tests.
+$(B)/python-tests: tests/python/run
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec python3 -B "%s/tests/python/run"\n' "$(CURDIR)" > $@ && chmod +x $@
+
 workloads: $(WORKLOADS)
 .PHONY: workloads
 

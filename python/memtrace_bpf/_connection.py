@@ -28,6 +28,19 @@ def socket_path() -> str:
     return os.environ.get("MEMTRACE_BPF_SOCKET") or "%s/%d.sock" % (_FOLDER, os.getpid())
 
 
+def _number_behind(text: bytearray, key: bytes, size: int) -> Optional[int]:
+    # By hand: a tree of the answer would be several allocations more, and the module json many. In JSON a text cannot look like a key.
+    start = text.find(key, 0, size) + len(key)
+    if start < len(key):
+        return None
+    while start < size and text[start] == 32:
+        start += 1
+    end = start
+    while end < size and 48 <= text[end] <= 57:
+        end += 1
+    return int(text[start:end]) if end > start else None
+
+
 class Connection:
     """Opened at the first request, again after a fork or when the tracer has changed. For any number of threads."""
 
@@ -118,16 +131,7 @@ class Connection:
             raise NotTraced("the tracer does not answer (%s)" % error) from None
 
     def _number(self, key: bytes, size: int) -> Optional[int]:
-        # By hand: a tree of the answer would be several allocations more, and the module json many.
-        start = self._buffer.find(key, 0, size) + len(key)
-        if start < len(key):
-            return None
-        while self._buffer[start] == 32:
-            start += 1
-        end = start
-        while 48 <= self._buffer[end] <= 57:
-            end += 1
-        return int(self._buffer[start:end]) if end > start else None
+        return _number_behind(self._buffer, key, size)
 
     @staticmethod
     def _refusal(line: bytes) -> str:
@@ -144,29 +148,7 @@ class Connection:
         """Any request: the answer, and the bytes that follow it. Raises NotTraced."""
         import json
 
-        line = json.dumps(request).encode() + b"\n"
-        with self._lock:
-            if self._busy:
-                raise NotTraced("this thread is in the middle of another request")
-            self._busy = True
-            try:
-                for attempt in range(2):
-                    try:
-                        connection = self._open()
-                        connection.sendall(line)
-                        answer, content = self._receive(connection)
-                        break
-                    except OSError as error:
-                        self._drop()
-                        if attempt:
-                            raise NotTraced("the tracer does not answer (%s)" % error) from None
-            except NotTraced:
-                raise
-            except BaseException:
-                self._drop()
-                raise
-            finally:
-                self._busy = False
+        answer, content = self.exchange(json.dumps(request).encode() + b"\n")
         try:
             parsed = json.loads(answer)
             good = parsed["ok"] is True
@@ -176,6 +158,34 @@ class Connection:
             raise NotTraced(self._refusal(answer))
         return parsed, content
 
+    def exchange(self, line: bytes) -> Tuple[bytes, bytes]:
+        """Any line: the answer's line, whatever it says, and the bytes that follow it. Raises NotTraced."""
+        with self._lock:
+            if self._busy:
+                raise NotTraced("this thread is in the middle of another request")
+            self._busy = True
+            try:
+                try:
+                    return self._send_and_receive(line)
+                except OSError:  # the tracer has ended; there may be another one
+                    self._drop()
+                    return self._send_and_receive(line)
+            except OSError as error:
+                self._drop()
+                raise NotTraced("the tracer does not answer (%s)" % error) from None
+            except NotTraced:
+                raise
+            except BaseException:
+                self._drop()
+                raise
+            finally:
+                self._busy = False
+
+    def _send_and_receive(self, line: bytes) -> Tuple[bytes, bytes]:
+        connection = self._open()
+        connection.sendall(line)
+        return self._receive(connection)
+
     def _receive(self, connection: "_socket.socket") -> Tuple[bytes, bytes]:
         received = bytearray()
         while b"\n" not in received:
@@ -183,20 +193,10 @@ class Connection:
             if len(received) > _LONGEST_LINE:
                 raise ConnectionResetError("an answer without end")
         answer, _, content = received.partition(b"\n")
-        wanted = self._number_in(bytes(answer))
+        wanted = _number_behind(answer, b'"bytes":', len(answer)) or 0
         while len(content) < wanted:
             self._receive_more(connection, content)
         return bytes(answer), bytes(content)
-
-    @staticmethod
-    def _number_in(answer: bytes) -> int:
-        import json
-
-        try:
-            size = json.loads(answer).get("bytes", 0)
-        except (ValueError, AttributeError):
-            return 0
-        return size if isinstance(size, int) else 0
 
     def _receive_more(self, connection: "_socket.socket", to: bytearray) -> None:
         size = connection.recv_into(self._view)

@@ -128,6 +128,17 @@ def _unique(name: str) -> str:
             return candidate
 
 
+def _escaped(name: str) -> bytes:
+    """The inside of a JSON text. By hand: the module json would be the largest thing a small program measures."""
+    plain = all(" " <= character <= "~" and character not in '"\\' for character in name)
+    return name.encode() if plain else "".join("\\u%04x" % unit for unit in _utf16(name)).encode()
+
+
+def _utf16(name: str) -> Iterator[int]:
+    encoded = name.encode("utf-16-le", "surrogatepass")
+    return (encoded[i] | encoded[i + 1] << 8 for i in range(0, len(encoded), 2))
+
+
 def _record(name: str) -> None:
     memory = MEMORY()
     MEMLOGS._logs.append(MemLog(_unique(name), memory))
@@ -143,7 +154,7 @@ def MEMPOINT(id: Any = None) -> None:
     name = str(id)
     if id is not None and name not in _used and _checkpoints_left > 0:
         try:
-            connection.ask({"do": "checkpoint", "name": name})
+            connection.exchange(b'{"do":"checkpoint","name":"%s"}\n' % _escaped(name))
             _checkpoints_left -= 1
         except NotTraced:
             pass  # MEMORY() says why; a tracer without room for checkpoints still measures
@@ -152,14 +163,12 @@ def MEMPOINT(id: Any = None) -> None:
 
 def MEMPRINT() -> None:
     """Prints a line a point: its index, megabytes (1024 * 1024 bytes), and ID."""
-    try:
-        "→".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
-        arrow = "→"
-    except UnicodeError:
-        arrow = "->"
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    arrow = "→" if "→".encode(encoding, "ignore") else "->"
     for index, log in enumerate(MEMLOGS):
         megabytes = "None" if log.memory is None else "%.2f" % (log.memory / _MEGABYTE)
-        print("%d %s MB %s %s" % (index, megabytes, arrow, log.ID))
+        line = "%d %s MB %s %s" % (index, megabytes, arrow, log.ID)
+        print(line.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def MEMTRACE(function: Function) -> Function:

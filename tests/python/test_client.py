@@ -53,6 +53,9 @@ class Traced(unittest.TestCase):
         for name in "c1", "c1", None, "c2":
             MEMPOINT(name)
         self.assertEqual([r["name"] for r in self.tracer.requests if r["do"] == "checkpoint"], ["c1", "c2"])
+        for odd in 'say "\\"', "line\nend", "\u00e9\U0001f40d":
+            MEMPOINT(odd)
+            self.assertEqual([r["name"] for r in self.tracer.requests if r["do"] == "checkpoint"][-1], odd)
         self.tracer.answers["checkpoint"] = {"ok": False, "error": "no room"}
         MEMPOINT("c3")
         self.assertEqual(MEMLOGS[-1], MemLog("c3", 1000))
