@@ -13,5 +13,7 @@ Result<int> stats(const StatsOptions& options);
 Result<int> diff(const DiffOptions& options);
 Result<int> probes(const ProbesOptions& options);
 Result<int> doctor(const DoctorOptions& options);
+Result<int> export_to(const ExportOptions& options);
+Result<int> import_from(const ImportOptions& options);
 
 }  // namespace memtrace::cli

@@ -51,6 +51,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     StatsOptions stats;
     DiffOptions diff;
     ProbesOptions probes;
+    ExportOptions exported;
+    ImportOptions imported;
     StartOptions start;
     start.trace.snapshot_template = trace.snapshot_template;
     ControlOptions control;
@@ -76,6 +78,11 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     add_start_options(*start_command, start);
     add_control_commands(app, control);
     CLI::App* doctor_command = app.add_subcommand("doctor", "What this kernel and user can do, and what that limits");
+
+    CLI::App* export_command = app.add_subcommand("export", "A snapshot for other programs: tracemalloc, pprof, flame graphs, JSON, CSV");
+    add_export_options(*export_command, exported);
+    CLI::App* import_command = app.add_subcommand("import", "A snapshot of Python's tracemalloc as one of ours");
+    add_import_options(*import_command, imported);
 
     app.footer(examples);  // after the subcommands, which would inherit it
 
@@ -103,6 +110,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     if (diff_command->parsed()) return Options(diff);
     if (probes_command->parsed()) return Options(probes);
     if (doctor_command->parsed()) return Options(DoctorOptions{});
+    if (export_command->parsed()) return Options(exported);
+    if (import_command->parsed()) return Options(imported);
     if (start_command->parsed()) return Options(start);
     if (has_subcommand && !control.pid && control.socket.empty()) {
         std::fprintf(stderr, "memtrace-bpf: which trace? Give -p PID of the process that is traced, or --socket PATH\n");

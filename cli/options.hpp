@@ -66,8 +66,18 @@ struct ProbesOptions {
     bool redirect = true;
 };
 struct DoctorOptions {};
+struct ExportOptions {
+    std::string file, output;
+    std::string format;          ///< "tracemalloc", "pprof", "folded", "speedscope", "json", "csv".
+    unsigned python_minor = 15;  ///< Of Python 3; for "tracemalloc".
+    View view;
+};
+struct ImportOptions {
+    std::string file, output;
+};
 
-using Options = std::variant<TraceOptions, StatsOptions, DiffOptions, ProbesOptions, DoctorOptions, StartOptions, ControlOptions>;
+using Options =
+    std::variant<TraceOptions, StatsOptions, DiffOptions, ProbesOptions, DoctorOptions, StartOptions, ControlOptions, ExportOptions, ImportOptions>;
 
 /// Either what to do, or the exit status of a run that ended with the parsing (--help, --version, a usage error: printed already).
 std::variant<Options, int> parse_options(int argc, char** argv);

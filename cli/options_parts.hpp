@@ -14,6 +14,8 @@ void add_trace_options(CLI::App& app, TraceOptions& trace);
 void add_probes_options(CLI::App& app, ProbesOptions& probes);
 void add_stats_options(CLI::App& app, StatsOptions& stats);
 void add_diff_options(CLI::App& app, DiffOptions& diff);
+void add_export_options(CLI::App& app, ExportOptions& options);
+void add_import_options(CLI::App& app, ImportOptions& options);
 void add_start_options(CLI::App& app, StartOptions& start);
 /// The subcommands that talk to a running trace. The one that is parsed fills `control`.
 void add_control_commands(CLI::App& app, ControlOptions& control);

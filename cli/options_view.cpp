@@ -33,7 +33,7 @@ void add_view_options(CLI::App& app, View& view) {
     app.add_option_function<std::vector<std::string>>(
            "--domain",
            [&view](const std::vector<std::string>& words) {
-               for (const std::string& word : words) view.filters.push_back(domain_filter(word));
+               for (const std::string& word : words) view.filters.domains.push_back(domain_filter(word));
            },
            "Show only blocks of this domain (" + domain_names() + "); with -, all but these; repeatable")
         ->check(CLI::Validator(unknown_domain, ""))

@@ -11,7 +11,7 @@ _memtrace_bpf() {
             return
         fi
         case $word in
-            stats | diff | probes | doctor | start | checkpoint | checkpoints | snapshot | clear | reset-peak | status | where | stop) command=$word ;;
+            stats | diff | export | import | probes | doctor | start | checkpoint | checkpoints | snapshot | clear | reset-peak | status | where | stop) command=$word ;;
         esac
     done
     case $previous in
@@ -28,6 +28,12 @@ _memtrace_bpf() {
             return ;;
         --compare)
             mapfile -t COMPREPLY < <(compgen -W "previous first" -- "$current")
+            return ;;
+        --to)
+            mapfile -t COMPREPLY < <(compgen -W "tracemalloc pprof folded speedscope json csv" -- "$current")
+            return ;;
+        --python)
+            mapfile -t COMPREPLY < <(compgen -W "$(printf '%s ' 3.{6..15})" -- "$current")
             return ;;
         --lines)
             mapfile -t COMPREPLY < <(compgen -W "python native" -- "$current")
@@ -46,11 +52,13 @@ _memtrace_bpf() {
         checkpoints | status | where) words="--pid --socket --json --help" ;;
         clear | reset-peak | stop) words="--pid --socket --help" ;;
         probes) words="--pid --seconds --no-redirect --help" ;;
+        export) words="--to --python --output --domain --lines --help" ;;
+        import) words="--output --help" ;;
         doctor) words="--help" ;;
-        *) words="$trace --version stats diff probes doctor start checkpoint checkpoints snapshot clear reset-peak status where stop --" ;;
+        *) words="$trace --version stats diff export import probes doctor start checkpoint checkpoints snapshot clear reset-peak status where stop --" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
-    if [[ $command == stats || $command == diff ]]; then
+    if [[ $command =~ ^(stats|diff|export|import)$ ]]; then
         compopt -o filenames
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current")
     fi

@@ -9,8 +9,17 @@
 namespace memtrace {
 
 Snapshot only_shown(Snapshot snapshot, const View& view) {
-    if (view.filters.empty()) return snapshot;
-    std::erase_if(snapshot.sites, [&](const Site& site) { return !passes(snapshot, site, view.filters); });
+    if (!view.filters.empty()) {
+        const SiteFilter filter(snapshot, view.filters, view.lines);
+        std::erase_if(snapshot.sites, [&](const Site& site) { return !filter.passes(site); });
+    }
+    if (!view.blocks.any()) return snapshot;
+    for (Site& site : snapshot.sites) {
+        std::erase_if(site.blocks, [&](const BlockGroup& group) { return !view.blocks.holds(group); });
+        site.counters = {};
+        for (const BlockGroup& group : site.blocks) site.counters += {group.count, group.count * group.size_bytes, 0, 0};
+    }
+    std::erase_if(snapshot.sites, [](const Site& site) { return site.blocks.empty(); });
     return snapshot;
 }
 
@@ -25,19 +34,16 @@ std::vector<const Site*> live_sites(const Snapshot& snapshot) {
 }
 
 void shown_frames(const Snapshot& snapshot, const Site& site, Lines lines, std::vector<FrameId>& frames) {
-    const auto is_native = [&](FrameId id) { return !snapshot.frame(id).python; };
-    const auto native = std::find_if(site.frames.begin(), site.frames.end(), is_native);
-    const bool python_only = lines == Lines::python && native != site.frames.begin();
+    const Stack stack(snapshot, site, lines);
     frames.clear();
-    if (!python_only) frames.assign(native, site.frames.end());
-    frames.insert(frames.end(), site.frames.begin(), native);
+    for (std::size_t i = 0; i < stack.size(); ++i) frames.push_back(stack[i]);
 }
 
 std::string shown_file(const Snapshot& snapshot, const Frame& frame) {
     const std::string& file = snapshot.text(frame.file);
     const std::string& function = snapshot.text(frame.function);
     if (!frame.python && frame.line == 0 && !function.empty()) return format_symbol(file, function);
-    return file.ends_with(".pyc") ? file.substr(0, file.size() - 1) : file;
+    return std::string(source_file(file));
 }
 
 std::string shown_frame(const Snapshot& snapshot, const Frame& frame) {

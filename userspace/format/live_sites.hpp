@@ -7,18 +7,17 @@
 #include <vector>
 
 #include "model/snapshot.hpp"
-#include "model/statistics.hpp"
+#include "model/view.hpp"
 
 namespace memtrace {
 
-/// Without the sites whose blocks the view's filters leave out.
+/// Without the blocks that the view's filters and bounds leave out; where there are bounds, what was freed is not told any more.
 Snapshot only_shown(Snapshot snapshot, const View& view);
 
 /// Sites with live blocks, of the processes that count.
 std::vector<const Site*> live_sites(const Snapshot& snapshot);
 
-/// The frames a site is shown by, newest first: with Lines::python those of Python, or all where there are none; else the native ones and
-/// behind them those of Python. Never empty where site.frames is not.
+/// The frames a site is shown by (Stack), newest first.
 void shown_frames(const Snapshot& snapshot, const Site& site, Lines lines, std::vector<FrameId>& frames);
 
 /// The file of a frame as our line view and tracemalloc show it: source of what was compiled; "libfoo.so.1(symbol+0x1f)" where no line is known.

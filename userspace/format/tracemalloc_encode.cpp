@@ -1,6 +1,7 @@
 // Snapshot → pickle, in the operations of protocol 4. What repeats (names, frames, stacks, equal blocks) is written once and referred to.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <unordered_map>
@@ -52,9 +53,10 @@ public:
         if (value < 0x10000) return with(Op::uint2, value, 2);
         if (value < 0x80000000) return with(Op::int4, value, 4);
         op(Op::long1);
-        fixed(9, 1);  // one more than the number has, which keeps it positive
+        const unsigned size = value >> 63 != 0 ? 9 : 8;  // the highest bit is the sign
+        fixed(size, 1);
         fixed(value, 8);
-        fixed(0, 1);
+        fixed(0, size - 8);
     }
     void text(std::string_view utf8) {
         utf8.size() < 0x100 ? with(Op::text1, utf8.size(), 1) : with(Op::text4, utf8.size(), 4);
@@ -105,7 +107,7 @@ public:
                 return Error{fmt::format("more live blocks than the {} a tracemalloc file may have here", kMaxBlocks), "choose some with --domain"};
             }
         }
-        if (room_ != 0) to_.op(Op::appends);
+        if (begun_) to_.op(Op::appends);
         to_.op(Op::set_item);
         to_.op(Op::build);
         to_.text("traceback_limit");

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "model/snapshot.hpp"
-#include "model/statistics.hpp"
+#include "model/stack.hpp"
 #include "util/result.hpp"
 
 namespace memtrace {
