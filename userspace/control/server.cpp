@@ -18,6 +18,8 @@ constexpr std::uint64_t listener_number = UINT64_MAX;
 constexpr std::size_t most_accepted = 64;      // at a time: the tracer has other work
 constexpr std::size_t most_written = 1 << 20;  // to one peer at a time
 constexpr std::size_t mebibyte = 1 << 20;
+// Then the tracer's other work has its turn, however many ask. What was not served is told of again.
+constexpr auto longest_turn = std::chrono::milliseconds(50);
 
 Peer peer_of(int fd) {
     ucred credentials{};
@@ -54,15 +56,19 @@ std::size_t Server::waiting_bytes() const {
 }
 
 void Server::handle() {
+    const Clock::time_point enough = Clock::now() + longest_turn;
     std::array<epoll_event, 128> events{};
     const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
-    for (int i = 0; i < count; ++i) {
+    for (int i = 0; i < count && Clock::now() < enough; ++i) {
         const epoll_event& event = events[static_cast<std::size_t>(i)];
         if (event.data.u64 != listener_number) serve(static_cast<std::size_t>(event.data.u64), event.events);
     }
     // A peer may have sent several requests at once: no further news comes of those that were read with the first.
-    for (std::size_t place = 0; place < places_.size(); ++place)
-        if (places_[place] && !places_[place]->answering() && places_[place]->in.find('\n') != std::string::npos) serve(place, 0);
+    // Another one is the first each time, so that none of them waits for ever.
+    for (std::size_t i = 0; i < places_.size() && Clock::now() < enough; ++i) {
+        first_ = (first_ + 1) % places_.size();
+        if (places_[first_] && !places_[first_]->answering() && places_[first_]->in.find('\n') != std::string::npos) serve(first_, 0);
+    }
     drop_late();
     accept_peers();
 }

@@ -84,6 +84,7 @@ private:
     ServerLimits limits_;
     UniqueFd epoll_;
     bool listening_ = true;
+    std::size_t first_ = 0;  ///< Whose requests that were read already come first.
     std::vector<std::unique_ptr<Connection>> places_;
     Listener listener_;  ///< Last: a peer that sees its connection close finds no socket any more.
 };

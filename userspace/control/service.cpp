@@ -94,8 +94,10 @@ Result<Answer> Service::handle(const Peer& peer, const Request& request) {
 
 Snapshot Service::take(Detail detail) {
     Snapshot snapshot = collector_.snapshot(detail);
+    const bool two_kinds = !snapshot.marks.empty() && !marks_.empty();
     snapshot.marks.insert(snapshot.marks.end(), marks_.begin(), marks_.end());
-    std::stable_sort(snapshot.marks.begin(), snapshot.marks.end(), [](const Mark& a, const Mark& b) { return a.time < b.time; });
+    // Of one kind alone the order is that in which they were made, whatever the machine's clock did.
+    if (two_kinds) std::stable_sort(snapshot.marks.begin(), snapshot.marks.end(), [](const Mark& a, const Mark& b) { return a.time < b.time; });
     return snapshot;
 }
 
@@ -195,8 +197,15 @@ Result<Answer> Service::snapshot(const Peer& peer, const Request& request) {
         snapshot = *std::move(taken);
         owners = this->owners(snapshot);
     }
-    snapshot = part_of(snapshot, seen_by(peer, owners));
-    if (request.as_traces) return with_bytes({}, print_traces(snapshot));
+    std::vector<bool> seen = seen_by(peer, owners);
+    if (request.as_traces) {
+        // tracemalloc knows one process.
+        const Result<TracedProcess*> process = process_for(peer, request.pid);
+        if (!process) return process.error();
+        for (std::size_t i = 0; i < seen.size(); ++i) seen[i] = seen[i] && snapshot.processes[i].pid == (*process)->pid();
+        return with_bytes({}, print_traces(part_of(snapshot, seen)));
+    }
+    snapshot = part_of(snapshot, seen);
     Result<std::string> bytes = encode_snapshot(snapshot);
     if (!bytes) return std::move(bytes).error();
     return with_bytes({}, *std::move(bytes));

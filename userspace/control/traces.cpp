@@ -1,8 +1,7 @@
 #include "control/traces.hpp"
 
-#include <map>
-
 #include "control/json.hpp"
+#include "format/live_sites.hpp"
 
 namespace memtrace::control {
 namespace {
@@ -13,33 +12,44 @@ int number_of(const std::string& domain) {
     return 0;
 }
 
-// The same sum in the same number of blocks, as even as it goes.
-std::map<std::uint64_t, std::uint64_t> sizes_of(const Site& site) {
-    std::map<std::uint64_t, std::uint64_t> sizes;
-    for (const BlockGroup& group : site.blocks) sizes[group.size_bytes] += group.count;
-    if (!sizes.empty() || site.counters.live_blocks() == 0) return sizes;
-    const std::uint64_t blocks = site.counters.live_blocks();
-    const std::uint64_t size = site.counters.live_bytes() / blocks;
-    const std::uint64_t larger = site.counters.live_bytes() % blocks;
-    if (larger > 0) sizes[size + 1] = larger;
-    sizes[size] = blocks - larger;
-    return sizes;
-}
+// The frames that sites use, in the order in which they are met.
+class Frames {
+public:
+    explicit Frames(const Snapshot& snapshot) : snapshot_(snapshot), numbers_(snapshot.frames.size(), none) {}
+    std::uint32_t number(FrameId id) {
+        std::uint32_t& number = numbers_[static_cast<std::size_t>(id)];
+        if (number == none) {
+            number = static_cast<std::uint32_t>(json_.size());
+            const Frame& frame = snapshot_.frame(id);
+            json_.push_back(Json::array({shown_file(snapshot_, frame), frame.line}));
+        }
+        return number;
+    }
+    Json take() { return std::move(json_); }
+
+private:
+    static constexpr std::uint32_t none = UINT32_MAX;
+    const Snapshot& snapshot_;
+    std::vector<std::uint32_t> numbers_;
+    Json json_ = Json::array();
+};
 
 }  // namespace
 
 std::string print_traces(const Snapshot& snapshot) {
-    Json frames = Json::array(), sites = Json::array();
-    for (const Frame& frame : snapshot.frames) frames.push_back(Json::array({snapshot.text(frame.file), frame.line}));
-    for (const Site& site : snapshot.sites) {
-        Json sizes = Json::array();
-        for (const auto& [size, count] : sizes_of(site)) sizes.push_back(Json::array({size, count}));
-        if (sizes.empty()) continue;
-        Json stack = Json::array();
-        for (const FrameId frame : site.frames) stack.push_back(static_cast<std::uint32_t>(frame));
-        sites.push_back(Json::array({number_of(snapshot.text(site.domain)), std::move(stack), site.total_frames, std::move(sizes)}));
+    Frames frames(snapshot);
+    Json sites = Json::array();
+    std::vector<FrameId> shown;
+    std::vector<Blocks> blocks;
+    for (const Site* site : live_sites(snapshot)) {
+        Json sizes = Json::array(), stack = Json::array();
+        live_blocks(snapshot, *site, blocks);
+        for (const Blocks& of_size : blocks) sizes.push_back(Json::array({of_size.size_bytes, of_size.count}));
+        shown_frames(snapshot, *site, Lines::python, shown);
+        for (const FrameId frame : shown) stack.push_back(frames.number(frame));
+        sites.push_back(Json::array({number_of(snapshot.text(site->domain)), std::move(stack), site->total_frames, std::move(sizes)}));
     }
-    return print({{"traceback_limit", snapshot.frame_limit}, {"frames", std::move(frames)}, {"sites", std::move(sites)}});
+    return print({{"traceback_limit", snapshot.frame_limit}, {"frames", frames.take()}, {"sites", std::move(sites)}});
 }
 
 }  // namespace memtrace::control

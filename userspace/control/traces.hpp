@@ -8,7 +8,7 @@
 namespace memtrace::control {
 
 /// {"traceback_limit", "frames": [[file, line] …], "sites": [[domain, [frame …], total, [[size, count] …]] …]}. Domains are 0 for CPython's, 1 for
-/// malloc, 2 for mmap. Live blocks only. Of snapshots without block sizes the live bytes of a site are spread over its blocks.
+/// malloc, 2 for mmap. As an exported tracemalloc file, line for line: live blocks only, by their Python frames where there are any.
 std::string print_traces(const Snapshot& snapshot);
 
 }  // namespace memtrace::control

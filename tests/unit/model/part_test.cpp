@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "model/statistics.hpp"
 #include "support/catch.hpp"
 
 using namespace memtrace;
@@ -84,7 +83,7 @@ RULE("what may be seen says the same as before") {
             REQUIRE(is.line == was.line);
         }
     }
-    REQUIRE(statistics_by_line(part).size() == 3);
+    REQUIRE(part.strings.size() < whole.strings.size());
 }
 
 RULE("who may see none gets none; missing elements count as not to be seen") {
