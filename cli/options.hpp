@@ -28,6 +28,7 @@ struct TraceOptions {
     std::optional<double> max_overhead;  ///< Percent of one core.
     bool follow = false;
     bool threads = false;
+    std::vector<std::string> marks;  ///< Functions; each can be parsed (parse_mark).
 };
 struct StatsOptions {
     std::string file;

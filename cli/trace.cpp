@@ -18,6 +18,7 @@
 #include "process/launched.hpp"
 #include "process/stopped_threads.hpp"
 #include "reader/follower.hpp"
+#include "marks_view.hpp"
 #include "signals.hpp"
 #include "snapshot_name.hpp"
 #include "terminal.hpp"
@@ -86,6 +87,8 @@ private:
         SessionOptions wanted{options_.live_blocks, options_.sites, options_.frames, options_.redirect};
         wanted.follow = options_.follow;
         wanted.threads = options_.threads;
+        for (const std::string& text : options_.marks)
+            if (Result<WantedMark> mark = parse_mark(text)) wanted.marks.push_back(*std::move(mark));
         if (options_.follow)
             wanted.hold = [this](int pid) { return hold(pid); };
         else if (launched_)
@@ -212,6 +215,8 @@ private:
                 check_followed(now);
             else if (session_->tables_changed())
                 replan();
+            else
+                session_->find_new_marks();
             next_check_ = now + pointer_check;
         }
         if (now >= next_guard_) {
@@ -332,6 +337,7 @@ private:
         before_.reset();
         std::fprintf(out_, "%sFinal report%s%s\n", terminal_.is_terminal ? "\n" : "", reason_ ? ": " : "", reason_ ? reason_ : "");
         std::fputs(render_top(last, before_, {options_.rows, options_.interval_s, options_.view}, terminal_).c_str(), out_);
+        std::fputs(render_marks(last, options_.rows).c_str(), out_);
         if (std::fflush(out_) != 0) fail(Error{output_failure()});
         if (!options_.output.empty())
             if (Result<void> done = write_snapshot(last, options_.output); !done) fail(std::move(done).error());
