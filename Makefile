@@ -96,6 +96,7 @@ PYTHON_MODULES ?= $(PREFIX)/lib/$(if $(filter /usr,$(PREFIX)),python3,$(PYTHON_V
 
 install: all   ## Install program, Python module, man page and completion under DESTDIR/PREFIX (/usr/local)
 	$(Q)install -D -m 755 $(B)/memtrace-bpf $(DESTDIR)$(PREFIX)/bin/memtrace-bpf
+	$(Q)install -D -m 644 include/memtrace_mark.h $(DESTDIR)$(PREFIX)/include/memtrace_mark.h
 	$(Q)install -D -m 644 docs/memtrace-bpf.1 $(DESTDIR)$(PREFIX)/share/man/man1/memtrace-bpf.1
 	$(Q)install -D -m 644 completions/memtrace-bpf.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/memtrace-bpf
 	$(Q)install -d $(DESTDIR)$(PYTHON_MODULES)/memtrace_bpf

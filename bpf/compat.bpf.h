@@ -18,6 +18,7 @@ struct thread_struct {
 struct task_struct {
     struct thread_struct thread;
     void *mm;
+    __u64 start_time; /* by the monotonic clock */
 } __attribute__((preserve_access_index));
 
 /* pthread_self() of the current thread, as user space sees it. */

@@ -4,25 +4,7 @@
 #define MEMTRACE_FORKS_BPF_H
 
 #include "sites.bpf.h"
-
-/* The current thread and its process as user space numbers them; false: it cannot see them. */
-static __always_inline bool current_ids(__u32 *tid, __u32 *tgid)
-{
-    struct bpf_pidns_info ids;
-    __u64 both;
-
-    if (initial_pid_namespace) {
-        both = bpf_get_current_pid_tgid();
-        *tid = (__u32)both;
-        *tgid = both >> 32;
-        return true;
-    }
-    if (bpf_get_ns_current_pid_tgid(pid_namespace_device, pid_namespace_inode, &ids, sizeof(ids)))
-        return false;
-    *tid = ids.pid;
-    *tgid = ids.tgid;
-    return true;
-}
+#include "threads.bpf.h"
 
 /* The traced process we are in, or NULL. */
 static __always_inline struct mt_process *current_process(__u32 *tid)
@@ -94,6 +76,11 @@ __noinline int site_publish_twin(__u32 from, __u32 to, __u32 slot)
             break;
         copy[i] = stack[i];
     }
+    if (threads_apart) {
+        for (__u32 i = 0; i < MT_THREAD_WORDS; i++)
+            copy[MT_STACK_WORDS(frame_limit) + i] = stack[MT_STACK_WORDS(frame_limit) + i];
+        twin->thread = site->thread;
+    }
     twin->slot = slot;
     twin->domain = site->domain;
     twin->python_frames = site->python_frames;
@@ -113,7 +100,8 @@ __noinline __u64 twin_key(__u32 id, __u32 slot)
 
     if (!site || !stack)
         return 1;
-    return stack_key(stack, site->python_frames * MT_PYTHON_FRAME_WORDS + site->native_frames, slot, site->domain, site->python_frames);
+    return stack_key(stack, site->python_frames * MT_PYTHON_FRAME_WORDS + site->native_frames, slot, site->domain, site->python_frames,
+                     threads_apart ? stack[MT_STACK_WORDS(frame_limit)] : 0);
 }
 
 /* The site of slot `slot` that corresponds to site `id` of another one. */

@@ -13,6 +13,7 @@ const volatile __u64 page_bytes = 4096;
 const volatile __u64 pid_namespace_device = 0;
 const volatile __u64 pid_namespace_inode = 0;
 const volatile bool follows_forks = false;   /* or all that serves forks only is left out */
+const volatile bool threads_apart = false;   /* sites of different threads are different sites */
 const volatile __u32 occupied_shift = 0;     /* buckets that share a bit in occupied[]: log2 */
 const volatile bool initial_pid_namespace = false; /* ours is: numbers of processes in containers are known, too */
 
@@ -21,6 +22,9 @@ volatile __u32 counting = 0;                 /* 0: calls are not looked at */
 
 /* Written here, read there: how often each thing went wrong. Atomic adds. */
 __u64 losses[MT_LOSS_COUNT];
+
+/* How often marked functions began and ended: two counters each. */
+__u64 mark_hits[MT_MAX_MARKS * MT_MARK_KINDS];
 
 /* Number of the next change in mt_journal. */
 __u64 next_change;
@@ -53,7 +57,7 @@ struct {
     __type(value, struct mt_site);
 } mt_sites SEC(".maps");
 
-/* site id -> MT_STACK_WORDS(frame_limit) words. As many as sites. */
+/* site id -> MT_STACK_WORDS(frame_limit) words, and MT_THREAD_WORDS more where threads are kept apart. As many as sites. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);
@@ -140,6 +144,12 @@ struct {
     __uint(max_entries, 4096);
 } mt_events SEC(".maps");
 
+/* Named moments for the reader. Full: MT_MARKS_DROPPED. */
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 1 << 18);
+} mt_marks SEC(".maps");
+
 /* One call in progress: what its entry knew, until its return. */
 struct call {
     __u64 stack_pointer;        /* at entry, where the return address stands; 0 = none in progress */
@@ -169,6 +179,8 @@ struct thread {
     __u64 released_at;                       /* stack pointer then */
     __u32 released_domain;
     __u32 slot;                              /* of the process image that the following belongs to */
+    __u32 tid;                               /* where threads are kept apart; 0 = not looked up */
+    __u64 identity;                          /* which thread, of all that have that number */
     __u64 python_threads[MT_MAX_INTERPRETERS]; /* its PyThreadState, as last seen */
     __u64 thread_local_at[MT_MAX_INTERPRETERS]; /* where the interpreter keeps that pointer for this thread; 0 = not looked up */
     __u32 python_frames;

@@ -96,10 +96,12 @@ static __always_inline __u64 hash_word(__u64 hash, __u64 word)
 }
 
 /* A stack's key: 64 bits of hash stand for the whole. With n sites two of them are confused with probability n² / 2^65. */
-static __always_inline __u64 stack_key(const __u64 *stack, __u32 words, __u32 slot, __u32 domain, __u32 python_frames)
+static __always_inline __u64 stack_key(const __u64 *stack, __u32 words, __u32 slot, __u32 domain, __u32 python_frames, __u64 thread)
 {
     __u64 hash = hash_word(0xa0761d6478bd642fULL, (__u64)slot << 32 | domain << 24 | python_frames);
 
+    if (threads_apart)
+        hash = hash_word(hash, thread);
     for (__u32 i = 0; i < MT_STACK_WORDS(frame_limit); i++) {
         if (i >= words)
             break;
@@ -112,7 +114,8 @@ __noinline __u64 site_key(const struct thread *t, __u32 slot, __u32 domain)
 {
     if (!t)
         return 1;
-    return stack_key(t->words, t->python_frames * MT_PYTHON_FRAME_WORDS + t->native_frames, slot, domain, t->python_frames);
+    return stack_key(t->words, t->python_frames * MT_PYTHON_FRAME_WORDS + t->native_frames, slot, domain, t->python_frames,
+                     t->identity);
 }
 
 #define SITE_STRIDE 16

@@ -3,6 +3,7 @@
 #define MEMTRACE_STACKS_BPF_H
 
 #include "python.bpf.h"
+#include "threads.bpf.h"
 
 /* Where the wrapper that `address` lies in was called from, and *sp there; 0 when it is no wrapper's. */
 /* verifier: a global function is checked once, not for each wrapper below it. */
@@ -81,6 +82,12 @@ __noinline int site_publish(const struct mt_process *process, struct thread *t, 
     }
     if (t->python_frames)
         t->python_total += python_depth_below(t, &process->pythons[interpreter]);
+    if (threads_apart) {
+        site->thread = t->tid;
+        stack[MT_STACK_WORDS(frame_limit)] = t->identity;
+        /* It cannot fail: the buffer is as long as the kernel's own. */
+        bpf_get_current_comm(&stack[MT_STACK_WORDS(frame_limit) + 1], MT_THREAD_NAME_BYTES);
+    }
     site->slot = process->slot;
     site->domain = domain_interpreter & 0xff;
     site->python_frames = t->python_frames;
@@ -106,10 +113,14 @@ __noinline int site_publish(const struct mt_process *process, struct thread *t, 
 /* The site of the stack in t->words, made if it is new; SITE_NONE when the table is full. */
 static __always_inline __u32 site_find(const struct mt_process *process, struct thread *t, __u32 domain, __u32 interpreter)
 {
-    __u64 key = site_key(t, process->slot, domain);
+    __u64 key;
     bool made = false;
-    __u32 id = site_place(key, &made);
+    __u32 id;
 
+    if (threads_apart)
+        identify(t);
+    key = site_key(t, process->slot, domain);
+    id = site_place(key, &made);
     if (made)
         site_publish(process, t, id, domain | interpreter << 8);
     return id;

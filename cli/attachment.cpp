@@ -34,6 +34,9 @@ Result<void> Attachment::attach() {
     if (!target) return std::move(target).error();
     SessionOptions wanted{options_.live_blocks, options_.sites, options_.frames, options_.redirect};
     wanted.follow = options_.follow;
+    wanted.threads = options_.threads;
+    for (const std::string& text : options_.marks)
+        if (Result<WantedMark> mark = parse_mark(text)) wanted.marks.push_back(*std::move(mark));
     if (options_.follow || launched_) wanted.hold = [this](int pid) { return hold(pid); };
     Result<Session> session = Session::open(*std::move(target), *calibration, wanted);
     if (!session) return std::move(session).error();
@@ -152,7 +155,10 @@ void Attachment::check_for_exec() {
 
 void Attachment::check_tables(Clock::time_point now) {
     if (!follower_) {
-        if (session_->tables_changed()) replan();
+        if (session_->tables_changed())
+            replan();
+        else
+            session_->find_new_marks();
         return;
     }
     const bool all = now >= next_check_of_all_;

@@ -28,9 +28,11 @@ struct TraceOptions {
     bool redirect = true;
     std::optional<double> max_overhead;  ///< Percent of one core.
     bool follow = false;
-    unsigned snapshot_keep = 0;  ///< How many periodic snapshots stay; 0: all.
-    bool compare_first = false;  ///< The CHANGE column since the first display, not since the previous one.
-    std::string socket;          ///< Empty: /run/memtrace-bpf/PID.sock.
+    bool threads = false;
+    std::vector<std::string> marks;  ///< Functions; each can be parsed (parse_mark).
+    unsigned snapshot_keep = 0;      ///< How many periodic snapshots stay; 0: all.
+    bool compare_first = false;      ///< The CHANGE column since the first display, not since the previous one.
+    std::string socket;              ///< Empty: /run/memtrace-bpf/PID.sock.
     std::uint64_t checkpoint_memory = std::uint64_t{64} << 20;
     std::string checkpoint_folder;
     std::optional<std::uint64_t> fail_over, fail_growth;  ///< Bytes; more make the exit status 3.

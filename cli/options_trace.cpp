@@ -5,6 +5,7 @@
 
 #include "memtrace.h"
 #include "options_parts.hpp"
+#include "probes/marks.hpp"
 
 namespace memtrace::cli {
 namespace {
@@ -67,6 +68,14 @@ void add_trace_options(CLI::App& app, TraceOptions& trace) {
     app.add_option("-n,--rows", trace.rows, "Rows of the display")->check(between(1U, 100000U))->capture_default_str()->type_name("ROWS");
     add_view_options(app, trace.view);
     app.add_flag("--follow", trace.follow, "Trace the processes it makes, too: children with a copy of its blocks, programs they execute");
+    app.add_flag("--threads", trace.threads, "Keep threads apart: each has lines of its own");
+    app.add_option("--mark", trace.marks, "Keep what is held before and after each call of a function: NAME, LIB:NAME or LIB+0xOFFSET; repeatable")
+        ->check([](const std::string& text) {
+            const Result<WantedMark> mark = parse_mark(text);
+            return mark ? std::string() : mark.error().what + " (" + mark.error().hint + ")";
+        })
+        ->allow_extra_args(false)
+        ->type_name("FUNCTION");
     app.add_option("--duration", trace.duration_s, "End after this time (default: Ctrl-C or the target's end)")
         ->check(between(0.0, 1e9))
         ->type_name("SECONDS");

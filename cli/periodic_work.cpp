@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "format/pprof.hpp"
+#include "marks_view.hpp"
 #include "messages.hpp"
 #include "snapshot_name.hpp"
 #include "top_view.hpp"
@@ -31,9 +32,7 @@ PeriodicWork::PeriodicWork(const TraceOptions& options, Attachment& attachment, 
     if (options.max_overhead) guard_.emplace(*options.max_overhead / 100);
 }
 
-void PeriodicWork::begin(control::Service& service) {
-    service_ = &service;
-    const Clock::time_point now = Clock::now();
+void PeriodicWork::begin(Clock::time_point now) {
     next_top_ = options_.log.empty() ? now + seconds(options_.interval_s) : Clock::time_point::max();
     next_file_ = options_.snapshot_every_s ? now + seconds(*options_.snapshot_every_s) : Clock::time_point::max();
     next_check_ = now + table_check;
@@ -77,7 +76,7 @@ void PeriodicWork::keep_below_limit() {
 void PeriodicWork::write_snapshot_file() {
     const int pid = attachment_.session().target().pid();
     const std::string path = snapshot_name(options_.snapshot_template, pid, ++written_, std::chrono::system_clock::now());
-    if (Result<void> done = write_snapshot(service_->take(Detail::blocks), path); !done) return complain(done.error());
+    if (Result<void> done = write_snapshot(attachment_.collector().snapshot(Detail::blocks), path); !done) return complain(done.error());
     failed_since_ = 0;
     if (options_.snapshot_keep) remove_oldest(path);
 }
@@ -109,7 +108,7 @@ void PeriodicWork::remove_oldest(const std::string& written) {
 Error PeriodicWork::output_failure() const { return Error{out_ == stdout ? "cannot write to standard output" : "cannot write to standard error"}; }
 
 Result<void> PeriodicWork::show() {
-    Snapshot now = service_->take(Detail::counters);
+    Snapshot now = attachment_.collector().snapshot(Detail::counters);
     const std::string text = render_top(now, before_, {options_.rows, options_.interval_s, options_.view}, terminal_);
     if (terminal_.is_terminal) std::fputs("\033[H\033[2J", out_);
     std::fputs(text.c_str(), out_);
@@ -124,6 +123,7 @@ Result<void> PeriodicWork::report(const Snapshot& last, const char* reason) {
     if (!options_.compare_first) before_.reset();
     std::fprintf(out_, "%sFinal report%s%s\n", terminal_.is_terminal ? "\n" : "", reason ? ": " : "", reason ? reason : "");
     std::fputs(render_top(last, before_, {options_.rows, options_.interval_s, options_.view}, terminal_).c_str(), out_);
+    std::fputs(render_marks(last, options_.rows).c_str(), out_);
     if (std::fflush(out_) != 0) return output_failure();
     return {};
 }

@@ -7,7 +7,6 @@
 #include <string>
 
 #include "attachment.hpp"
-#include "control/service.hpp"
 #include "loader/guard.hpp"
 #include "options.hpp"
 #include "terminal.hpp"
@@ -20,8 +19,8 @@ public:
     using Clock = std::chrono::steady_clock;
 
     PeriodicWork(const TraceOptions& options, Attachment& attachment, std::FILE* out);
-    /// Counting has begun; `service` takes the snapshots.
-    void begin(control::Service& service);
+    /// Counting has begun.
+    void begin(Clock::time_point now);
     [[nodiscard]] Clock::time_point next_due() const;
     /// Errors: the display cannot be written, which ends the trace.
     Result<void> do_what_is_due(Clock::time_point now);
@@ -40,7 +39,6 @@ private:
 
     const TraceOptions& options_;
     Attachment& attachment_;
-    control::Service* service_ = nullptr;
     std::FILE* out_;
     Terminal terminal_;
     std::optional<OverheadGuard> guard_;  ///< With --max-overhead.

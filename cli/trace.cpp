@@ -97,7 +97,6 @@ private:
         Session& session = attachment_.session();
         service_.emplace(session, attachment_.collector(),
                          control::ServiceOptions{options_.checkpoint_memory, options_.checkpoint_folder, options_.log});
-        work_.begin(*service_);
         Result<void> done;
         if (!listener_) done = listen(session.target().pid());
         if (done) {
@@ -131,6 +130,7 @@ private:
     // Until the time is up, a signal, the target's end, or its exec of something else.
     void watch() {
         const Clock::time_point begin = Clock::now();
+        work_.begin(begin);
         const Clock::time_point end = options_.duration_s ? begin + seconds(*options_.duration_s) : Clock::time_point::max();
         while (!ended_ && !attachment_.over()) {
             const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::min(work_.next_due(), end) - Clock::now()).count();
@@ -166,7 +166,7 @@ private:
     Result<int> finish() {
         const Result<void> restored = attachment_.finish();
         if (!failure_) failure_ = work_.failure();
-        const Snapshot last = service_->take(options_.output.empty() ? Detail::counters : Detail::blocks);
+        const Snapshot last = attachment_.collector().snapshot(options_.output.empty() ? Detail::counters : Detail::blocks);
         if (Result<void> done = work_.report(last, attachment_.over()); !done) fail(std::move(done).error());
         if (!options_.output.empty())
             if (Result<void> done = write_snapshot(last, options_.output); !done) fail(std::move(done).error());

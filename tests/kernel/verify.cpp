@@ -62,23 +62,32 @@ struct Loaded {
 // What not every kernel can: there is a second best.
 bool is_optional(const bpf_program* program) { return std::strcmp(bpf_program__name(program), "mt_fork_copied") == 0; }
 
-bool verify(const std::string& label, const std::string& path, unsigned frames, bool follow) {
+struct Configuration {
+    unsigned frames = 1;
+    bool follow = false;
+    bool threads = false;
+};
+
+bool verify(const std::string& label, const std::string& path, const Configuration& configuration) {
+    const auto [frames, follow, threads] = configuration;
     Loaded loaded;
     loaded.object = bpf_object__open_file(path.c_str(), nullptr);
     if (!loaded.object) {
-        if (frames == frame_limits[0] && !follow) std::printf("%-10s cannot open %s: %s\n", label.c_str(), path.c_str(), std::strerror(errno));
+        if (frames == frame_limits[0] && !follow && !threads) std::printf("%-10s cannot open %s: %s\n", label.c_str(), path.c_str(), std::strerror(errno));
         return false;
     }
     std::uint32_t* limit = read_only_variable(loaded.object, "frame_limit");
     if (!limit && frames != frame_limits[0]) return true;
     if (limit) *limit = frames;
     std::uint32_t* follows = read_only_variable(loaded.object, "follows_forks");
-    if (follow && !follows) return true;
+    std::uint32_t* apart = read_only_variable(loaded.object, "threads_apart");
+    if ((follow && !follows) || (threads && !apart)) return true;
     if (follows) std::memset(follows, follow ? 1 : 0, 1);
+    if (apart) std::memset(apart, threads ? 1 : 0, 1);
     bpf_program* program = nullptr;
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, loaded.object) if (std::strcmp(bpf_map__name(map), "mt_stacks") == 0)
-        bpf_map__set_value_size(map, MT_STACK_WORDS(frames) * sizeof(std::uint64_t));
+        bpf_map__set_value_size(map, (MT_STACK_WORDS(frames) + (threads ? MT_THREAD_WORDS : 0)) * sizeof(std::uint64_t));
     if (follow) {
         bpf_object__for_each_program(program, loaded.object) bpf_program__set_autoload(program, !is_optional(program));
     }
@@ -95,9 +104,9 @@ bool verify(const std::string& label, const std::string& path, unsigned frames, 
     at = 0;
     bpf_object__for_each_program(program, loaded.object) {
         const std::string log = loaded.logs[at++].c_str();
-        const std::string frame_text = (follow ? "+forks " : "") + (limit ? std::to_string(frames) : "-");
+        const std::string frame_text = std::string(follow ? "+forks " : "") + (threads ? "+threads " : "") + (limit ? std::to_string(frames) : "-");
         if (!bpf_program__autoload(program)) continue;
-        std::printf("%-10s %-22s %10s", label.c_str(), bpf_program__name(program), frame_text.c_str());
+        std::printf("%-10s %-22s %19s", label.c_str(), bpf_program__name(program), frame_text.c_str());
         bpf_prog_info info{};
         std::uint32_t info_bytes = sizeof info;
         if (code != 0 || bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &info_bytes) != 0) {
@@ -115,14 +124,16 @@ bool verify(const std::string& label, const std::string& path, unsigned frames, 
 
 int main(int argc, char** argv) {
     libbpf_set_print(keep_quiet);
-    std::printf("%-10s %-22s %10s %9s %8s %8s %8s\n", "COMPILER", "PROGRAM", "FRAMES", "VERIFIED", "STATES", "XLATED", "JITED");
+    std::printf("%-10s %-22s %19s %9s %8s %8s %8s\n", "COMPILER", "PROGRAM", "FRAMES", "VERIFIED", "STATES", "XLATED", "JITED");
     bool all = argc > 1;
     for (int i = 1; i < argc; ++i) {
         const std::string argument = argv[i];
         const std::size_t equals = argument.find('=');
         if (equals == std::string::npos) return std::fprintf(stderr, "usage: verify LABEL=OBJECT.bpf.o...\n"), 2;
         for (const bool follow : {false, true})
-            for (const unsigned frames : frame_limits) all = verify(argument.substr(0, equals), argument.substr(equals + 1), frames, follow) && all;
+            for (const bool threads : {false, true})
+                for (const unsigned frames : frame_limits)
+                    all = verify(argument.substr(0, equals), argument.substr(equals + 1), {frames, follow, threads}) && all;
     }
     return all ? 0 : 1;
 }

@@ -92,31 +92,22 @@ Result<Answer> Service::handle(const Peer& peer, const Request& request) {
     return Error{"unknown request"};
 }
 
-Snapshot Service::take(Detail detail) {
-    Snapshot snapshot = collector_.snapshot(detail);
-    const bool two_kinds = !snapshot.marks.empty() && !marks_.empty();
-    snapshot.marks.insert(snapshot.marks.end(), marks_.begin(), marks_.end());
-    // Of one kind alone the order is that in which they were made, whatever the machine's clock did.
-    if (two_kinds) std::stable_sort(snapshot.marks.begin(), snapshot.marks.end(), [](const Mark& a, const Mark& b) { return a.time < b.time; });
-    return snapshot;
-}
-
 // News is taken in first: naming what is new may take longer than anybody should be held for.
 Result<Snapshot> Service::take_still(bool stop_threads, std::chrono::nanoseconds& pause) {
     pause = {};
-    if (!stop_threads) return take(Detail::blocks);
+    if (!stop_threads) return collector_.snapshot(Detail::blocks);
     collector_.consume();
     const Clock::time_point begin = Clock::now();
     Result<std::shared_ptr<void>> held = session_.hold();
     if (!held) return Error{held.error().what, held.error().hint + " --no-stop does without"};
-    Snapshot snapshot = take(Detail::blocks);
+    Snapshot snapshot = collector_.snapshot(Detail::blocks);
     held->reset();
     pause = Clock::now() - begin;
     return snapshot;
 }
 
 Result<Answer> Service::status(const Peer& peer) {
-    const Snapshot snapshot = take(Detail::counters);
+    const Snapshot snapshot = collector_.snapshot(Detail::counters);
     const std::vector<uid_t> owners = this->owners(snapshot);
     Json json = status_of(part_of(snapshot, seen_by(peer, owners)));
     json["checkpoints"] = store_.all().size();
@@ -157,7 +148,7 @@ Result<Answer> Service::checkpoint(const Peer& peer, const Request& request) {
     Result<std::string> bytes = encode_snapshot(*snapshot);
     if (!bytes) return std::move(bytes).error();
     if (Result<void> done = store_.add(std::move(checkpoint), *std::move(bytes)); !done) return std::move(done).error();
-    marks_.push_back(mark);
+    collector_.add_mark(mark);
     return Answer{print({{"ok", true},
                          {"name", mark.name},
                          {"number", store_.all().size()},

@@ -32,8 +32,6 @@ public:
     /// Somebody has asked the trace to end.
     [[nodiscard]] bool stop_requested() const { return stop_requested_; }
 
-    /// The state now with all marks; every snapshot of a trace is taken here.
-    Snapshot take(Detail detail);
     [[nodiscard]] const std::vector<Checkpoint>& checkpoints() const { return store_.all(); }
 
 private:
@@ -58,7 +56,6 @@ private:
     Collector& collector_;
     ServiceOptions options_;
     CheckpointStore store_;
-    std::vector<Mark> marks_;
     bool stop_requested_ = false;
 };
 

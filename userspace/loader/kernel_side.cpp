@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cstring>
 
 #include "loader/kernel_side_state.hpp"
 
@@ -57,8 +58,17 @@ Capacities default_capacities(std::uint64_t rss_bytes, std::uint64_t available_b
     return capacities;
 }
 
+namespace {
+
+// Of a stack record.
+std::size_t stack_words(const Capacities& capacities) {
+    return MT_STACK_WORDS(std::size_t{capacities.frames}) + (capacities.threads_apart ? MT_THREAD_WORDS : 0);
+}
+
+}  // namespace
+
 std::uint64_t table_bytes(const Capacities& capacities) {
-    const std::uint64_t site_bytes = sizeof(mt_site) + MT_STACK_WORDS(std::uint64_t{capacities.frames}) * sizeof(std::uint64_t);
+    const std::uint64_t site_bytes = sizeof(mt_site) + stack_words(capacities) * sizeof(std::uint64_t);
     return capacities.live_blocks * bytes_per_block + std::bit_ceil(std::uint64_t{capacities.sites}) * site_bytes + capacities.ring_bytes;
 }
 
@@ -68,7 +78,7 @@ void set_capacities(memtrace_bpf& object, const Capacities& capacities, std::uin
     bpf_map__set_max_entries(object.maps.mt_live, buckets);
     bpf_map__set_max_entries(object.maps.mt_sites, capacities.sites);
     bpf_map__set_max_entries(object.maps.mt_stacks, capacities.sites);
-    bpf_map__set_value_size(object.maps.mt_stacks, MT_STACK_WORDS(capacities.frames) * sizeof(std::uint64_t));
+    bpf_map__set_value_size(object.maps.mt_stacks, static_cast<std::uint32_t>(stack_words(capacities) * sizeof(std::uint64_t)));
     bpf_map__set_max_entries(object.maps.mt_codes, capacities.sites);
     bpf_map__set_max_entries(object.maps.mt_told, capacities.sites);
     bpf_map__set_max_entries(object.maps.mt_events, capacities.ring_bytes);
@@ -93,6 +103,7 @@ int KernelSide::load_object(State& state, AttachMethod method, const Namespace& 
     object.rodata->pid_namespace_device = ours.device;
     object.rodata->pid_namespace_inode = ours.inode;
     object.rodata->initial_pid_namespace = ours.inode == initial_pid_namespace_inode;
+    object.rodata->threads_apart = state.capacities.threads_apart;
     object.rodata->follows_forks = state.follow != Follow::none;
     object.rodata->occupied_shift = static_cast<std::uint32_t>(std::bit_width((buckets - 1) / MT_OCCUPIED_BITS));
     set_capacities(object, state.capacities, static_cast<std::uint32_t>(buckets), state.follow != Follow::none);
@@ -104,6 +115,7 @@ int KernelSide::load_object(State& state, AttachMethod method, const Namespace& 
     prepare(object.progs.mt_enter, method);
     prepare(object.progs.mt_leave, method);
     prepare(object.progs.mt_release, method);
+    prepare(object.progs.mt_mark, method);
     return memtrace_bpf__load(&object);
 }
 
@@ -157,7 +169,8 @@ Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod metho
     for (const auto& [view, map] : views)
         if (Result<void> mapped = view->map(map, true); !mapped) return std::move(mapped).error();
     state->ring = ring_buffer__new(bpf_map__fd(object.maps.mt_events), handle_record, &state->handler, nullptr);
-    if (!state->ring) return errno_error("opening the event ring", errno);
+    if (!state->ring || ring_buffer__add(state->ring, bpf_map__fd(object.maps.mt_marks), handle_record, &state->handler) != 0)
+        return errno_error("opening the event rings", errno);
     KernelSide kernel(std::move(state));
     const Result<mt_clock> now = kernel.clock();
     if (!now) return now.error();
@@ -168,6 +181,12 @@ Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod metho
 const bpf_program* KernelSide::enter() const { return state_->object->progs.mt_enter; }
 const bpf_program* KernelSide::leave() const { return state_->object->progs.mt_leave; }
 const bpf_program* KernelSide::release() const { return state_->object->progs.mt_release; }
+const bpf_program* KernelSide::mark() const { return state_->object->progs.mt_mark; }
+
+std::pair<std::uint64_t, std::uint64_t> KernelSide::mark_hits(std::uint32_t number) const {
+    const auto* hits = &state_->object->bss->mark_hits[std::size_t{number} * MT_MARK_KINDS];
+    return {__atomic_load_n(&hits[MT_MARK_BEFORE], __ATOMIC_ACQUIRE), __atomic_load_n(&hits[MT_MARK_AFTER], __ATOMIC_ACQUIRE)};
+}
 
 Result<void> KernelSide::watch() {
     memtrace_bpf& object = *state_->object;
@@ -190,8 +209,14 @@ std::span<const mt_bucket> KernelSide::live() const {
 }
 
 std::span<const std::uint64_t> KernelSide::stack(std::uint32_t site) const {
-    const std::size_t words = MT_STACK_WORDS(state_->capacities.frames);
-    return {state_->stacks.as<const std::uint64_t>() + site * words, words};
+    return {state_->stacks.as<const std::uint64_t>() + site * stack_words(state_->capacities), MT_STACK_WORDS(state_->capacities.frames)};
+}
+
+std::string_view KernelSide::thread_name(std::uint32_t site) const {
+    if (!state_->capacities.threads_apart) return {};
+    const std::uint64_t* behind_frames = stack(site).data() + stack(site).size();
+    const char* name = reinterpret_cast<const char*>(behind_frames + 1);
+    return {name, strnlen(name, MT_THREAD_NAME_BYTES)};
 }
 
 std::span<const std::uint64_t> KernelSide::losses() const {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "loader/attach.hpp"
@@ -23,6 +24,7 @@ struct Capacities {
     std::uint32_t sites = 0;        ///< Rounded up to a power of two; 64 bytes each + 24 bytes a frame.
     std::uint32_t frames = 1;       ///< 1 .. MT_MAX_FRAMES of each kind a stack.
     std::uint32_t ring_bytes = 0;   ///< Rounded up to a power of two.
+    bool threads_apart = false;     ///< Sites of different threads are different sites, of 24 bytes more each.
 };
 
 /// Defaults for a process with `rss_bytes` resident, on a machine with `available_bytes` free: a block for every 256 resident bytes,
@@ -44,6 +46,9 @@ public:
     [[nodiscard]] const bpf_program* enter() const;
     [[nodiscard]] const bpf_program* leave() const;
     [[nodiscard]] const bpf_program* release() const;
+    [[nodiscard]] const bpf_program* mark() const;
+    /// How often marked function `number` has begun and ended.
+    [[nodiscard]] std::pair<std::uint64_t, std::uint64_t> mark_hits(std::uint32_t number) const;
     /// Attaches the tracepoint that tells of exec and, where forks are followed, what tells of them.
     Result<void> watch();
 
@@ -73,6 +78,8 @@ public:
     [[nodiscard]] std::span<const mt_bucket> live() const;
     /// The stack record of a site: MT_STACK_WORDS(frames) words.
     [[nodiscard]] std::span<const std::uint64_t> stack(std::uint32_t site) const;
+    /// What the thread of a site was called when the site was new, where threads are kept apart; bytes of the target's choosing.
+    [[nodiscard]] std::string_view thread_name(std::uint32_t site) const;
     [[nodiscard]] std::span<const std::uint64_t> losses() const;
     /// Hits by probe index.
     [[nodiscard]] std::vector<std::uint64_t> hits(std::size_t probes) const;

@@ -83,14 +83,21 @@ void Collector::handle(std::span<const std::byte> record) {
         if (const auto* event = as<mt_code_event>(record)) handle_code(*event);
     } else if (*type == MT_EVENT_EXEC) {
         exec_seen_ = true;
+    } else if (*type == MT_EVENT_MARK) {
+        if (const auto* event = as<mt_mark_event>(record)) handle_mark(*event, record);
     }
 }
 
-void Collector::handle_code(const mt_code_event& event) {
+const TracedProcess* Collector::process_at(std::uint32_t index) const {
     const auto& processes = session_.processes();
-    const auto found = std::find_if(processes.begin(), processes.end(), [&](const auto& process) { return process->index() == event.process; });
-    if (found == processes.end()) return;
-    const TracedProcess& process = **found;
+    const auto found = std::find_if(processes.begin(), processes.end(), [&](const auto& process) { return process->index() == index; });
+    return found == processes.end() ? nullptr : found->get();
+}
+
+void Collector::handle_code(const mt_code_event& event) {
+    const TracedProcess* const known = process_at(event.process);
+    if (!known) return;
+    const TracedProcess& process = *known;
     const std::vector<PlannedPython>& pythons = process.plan().pythons;
     if (event.interpreter >= pythons.size()) return;
     CodeObjects::Code code;
@@ -166,6 +173,7 @@ void Collector::name_site(std::uint32_t id) {
     ProcessNames& names = *owner_of(session_.kernel().sites()[id].slot).names;
     for (const std::uint64_t address : native_words(id)) named.frames.push_back(native_frame(names, address));
     if (named.frames.empty()) named.frames.push_back(interner_.frame({"<unknown>", 0, "", true}));
+    named.thread_name = interner_.string(session_.kernel().thread_name(id));
     named.named = true;
 }
 
@@ -231,8 +239,11 @@ Snapshot Collector::snapshot(Detail detail) {
     result.tool_version = names_.tool_version;
     result.kernel = names_.kernel;
     result.time = std::chrono::system_clock::now();
+    result.threads_apart = kernel.capacities().threads_apart;
     result.frame_limit = kernel.capacities().frames;
     result.notes = notes();
+    result.marks.assign(marks_.begin(), marks_.end());
+    result.marks_dropped = marks_dropped_;
     result.strings = names_.strings;
     result.frames = names_.frames;
     return result;

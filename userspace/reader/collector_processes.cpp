@@ -107,6 +107,8 @@ Site Collector::read_site(std::uint32_t id, const GroupedBlocks* blocks) {
     out.process = process;
     out.domain = interner_.string(domain_name(site.domain));
     out.frames = sites_[id].frames;
+    out.thread = static_cast<std::int32_t>(site.thread);
+    out.thread_name = sites_[id].thread_name;
     out.total_frames = std::max<std::uint32_t>(static_cast<std::uint32_t>(out.frames.size()), site.python_total + site.native_total);
     const bool gone = !traced || site.slot != traced->slot();
     out.counters = read_counters(site, gone);
@@ -174,6 +176,7 @@ std::vector<std::string> Collector::notes() const {
     for (const auto& process : session_.processes())
         for (const std::string& note : process->plan().notes)
             if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
+    for (std::string& note : session_.mark_notes()) notes.push_back(std::move(note));
     if (dropped_ > 0) notes.push_back("of " + std::to_string(dropped_) + " processes that ended early only the totals are kept, not their lines");
     return notes;
 }
