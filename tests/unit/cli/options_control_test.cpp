@@ -36,8 +36,8 @@ bool refused(const std::vector<std::string>& words) {
 }  // namespace
 
 RULE("each command asks for what its name says") {
-    const std::pair<const char*, Do> commands[] = {{"checkpoints", Do::checkpoints}, {"clear", Do::clear}, {"reset-peak", Do::reset_peak},
-                                                   {"status", Do::status},           {"stop", Do::stop}};
+    const std::pair<const char*, Do> commands[] = {
+        {"checkpoints", Do::checkpoints}, {"clear", Do::clear}, {"reset-peak", Do::reset_peak}, {"status", Do::status}, {"stop", Do::stop}};
     for (const auto& [name, what] : commands) {
         const auto asked = parsed_as<ControlOptions>({name, "-p", "42"});
         REQUIRE(asked.request.what == what);
