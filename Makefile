@@ -90,10 +90,17 @@ $(B)/unit-tests: $(call obj,$(UNIT_SRC)) $(B)/libmemtrace.a
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-install: all   ## Install program, man page and completion under DESTDIR/PREFIX (/usr/local)
+# Where the distribution's Python looks for modules of this prefix.
+PYTHON_VERSION := $(shell /usr/bin/python3 -c 'import sys; print("python3.%d" % sys.version_info[1])' 2>/dev/null || echo python3)
+PYTHON_MODULES ?= $(PREFIX)/lib/$(if $(filter /usr,$(PREFIX)),python3,$(PYTHON_VERSION))/$(if $(wildcard /etc/debian_version),dist-packages,site-packages)
+
+install: all   ## Install program, Python module, man page and completion under DESTDIR/PREFIX (/usr/local)
 	$(Q)install -D -m 755 $(B)/memtrace-bpf $(DESTDIR)$(PREFIX)/bin/memtrace-bpf
+	$(Q)install -D -m 644 include/memtrace_mark.h $(DESTDIR)$(PREFIX)/include/memtrace_mark.h
 	$(Q)install -D -m 644 docs/memtrace-bpf.1 $(DESTDIR)$(PREFIX)/share/man/man1/memtrace-bpf.1
 	$(Q)install -D -m 644 completions/memtrace-bpf.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/memtrace-bpf
+	$(Q)install -d $(DESTDIR)$(PYTHON_MODULES)/memtrace_bpf
+	$(Q)install -m 644 python/memtrace_bpf/*.py python/memtrace_bpf/py.typed $(DESTDIR)$(PYTHON_MODULES)/memtrace_bpf
 .PHONY: install
 
 demo:   ## Watch a bundled Python service leak: about 25 s, root or sudo
@@ -105,7 +112,7 @@ demo:   ## Watch a bundled Python service leak: about 25 s, root or sudo
 # ---- tests ------------------------------------------------------------------------------------------------------------
 
 -include tests/tests.mk
-TEST_PROGRAMS := unit-tests $(if $(KERNEL_SRC),kernel-tests) $(if $(E2E_SRC),e2e-tests)
+TEST_PROGRAMS := unit-tests python-tests $(if $(KERNEL_SRC),kernel-tests) $(if $(E2E_SRC),e2e-tests)
 $(call obj,$(UNIT_SRC) $(E2E_SRC)): | $(B)/.test-dependencies
 RUN_TESTS := scripts/run-tests --build $(B)
 
@@ -116,11 +123,13 @@ test:   ## Install what is missing, build, run every test; the last line is the 
 test-programs: all $(addprefix $(B)/,$(TEST_PROGRAMS)) $(WORKLOADS)
 test-unit: $(B)/unit-tests   ## The tests that need no root
 	@$(RUN_TESTS) unit-tests
+test-python: $(B)/python-tests   ## The tests of the Python module, in every Python there is
+	@$(RUN_TESTS) python-tests
 test-kernel: $(B)/kernel-tests $(WORKLOADS)   ## The tests that look into the kernel's tables: root or sudo
 	@$(RUN_TESTS) kernel-tests
 test-e2e: all $(B)/e2e-tests $(WORKLOADS)   ## The tests that trace real programs: root or sudo
 	@$(RUN_TESTS) e2e-tests
-.PHONY: test test-programs test-unit test-kernel test-e2e
+.PHONY: test test-programs test-unit test-python test-kernel test-e2e
 
 test-matrix: all $(B)/matrix-tests   ## Every CPython found, and PYTHONS=PATH:ROOT!PATH:..., against its own tracemalloc (PIECES=50000)
 	@$(AS_ROOT) env "HOME=$(HOME)" $(if $(PYTHONS),"PYTHONS=$(PYTHONS)") $(if $(PIECES),"PIECES=$(PIECES)") $(B)/matrix-tests
@@ -166,6 +175,7 @@ bench: all $(B)/bench   ## Measure what tracing costs, against the floor and a b
 # ---- the code itself --------------------------------------------------------------------------------------------------
 
 CXX_FILES := $(sort $(shell find userspace cli tests bench -name '*.cpp' -o -name '*.hpp'))
+PYTHON_FILES := $(sort $(wildcard examples/*.py python/*/*.py tests/python/*.py)) tests/python/run
 SCRIPTS   := $(shell grep -l '^.!/bin/bash' scripts/* .ci/run) completions/memtrace-bpf.bash
 tool       = @command -v $(1) >/dev/null || { echo "$(1) is missing: install the package $(2)" >&2; exit 1; }
 
@@ -178,7 +188,7 @@ check-layers:   ## Do dependencies point one way?
 check-scripts:
 	$(call tool,shellcheck,shellcheck)
 	$(Q)shellcheck $(SCRIPTS)
-	$(Q)python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' scripts/check-layers examples/*.py
+	$(Q)python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' scripts/check-layers $(PYTHON_FILES)
 
 # Ten to twenty seconds a file: `check` looks only at what is not committed.
 TIDY = $(CLANG_TIDY) --quiet $(1) -- $(CPPFLAGS) -std=c++20

@@ -23,6 +23,9 @@ volatile __u32 counting = 0;                 /* 0: calls are not looked at */
 /* Written here, read there: how often each thing went wrong. Atomic adds. */
 __u64 losses[MT_LOSS_COUNT];
 
+/* How often marked functions began and ended: two counters each. */
+__u64 mark_hits[MT_MAX_MARKS * MT_MARK_KINDS];
+
 /* Number of the next change in mt_journal. */
 __u64 next_change;
 
@@ -142,6 +145,12 @@ struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, 4096);
 } mt_events SEC(".maps");
+
+/* Named moments for the reader. Full: MT_MARKS_DROPPED. */
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 1 << 18);
+} mt_marks SEC(".maps");
 
 /* One call in progress: what its entry knew, until its return. */
 struct call {

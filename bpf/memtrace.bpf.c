@@ -5,6 +5,7 @@
 #include "calls.bpf.h"
 #include "forks.bpf.h"
 #include "kernel_stack.bpf.h"
+#include "marks.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -29,6 +30,13 @@ int mt_release(struct pt_regs *ctx)
 {
     keep_kernel_stack(ctx);
     call_release(ctx, bpf_get_attach_cookie(ctx));
+    return 0;
+}
+
+SEC("uprobe")
+int mt_mark(struct pt_regs *ctx)
+{
+    mark(ctx, bpf_get_attach_cookie(ctx));
     return 0;
 }
 

@@ -51,7 +51,8 @@ enum mt_shape {
     LOSS(MT_UNTRACKED_UNMAPS,    "untracked unmaps", 0)        /* of a mapping never seen, or not from its start */     \
     LOSS(MT_TRUNCATED_STACKS,    "truncated", 0)               /* new stacks deeper than --frames */                    \
     LOSS(MT_PYTHON_UNREADABLE,   "python frame unreadable", 0) /* the interpreter's frame could not be read */          \
-    LOSS(MT_EVENTS_DROPPED,      "events dropped", 0)          /* news for the reader lost: its ring was full */
+    LOSS(MT_EVENTS_DROPPED,      "events dropped", 0)          /* news for the reader lost: its ring was full */         \
+    LOSS(MT_MARKS_DROPPED,       "marks dropped", 0)           /* came faster than the reader takes them */
 
 enum mt_loss {
 #define LOSS(id, name, lost) id,
@@ -259,9 +260,18 @@ struct mt_inheritance {
 #define MT_COOKIE_CTX 3         /* as `argument` */
 #define MT_NO_REGISTER 0xfU
 
+/* Of a mark: number of the marked function (16 bits), process index (16), kind (8). */
+enum mt_mark_kind { MT_MARK_BEFORE, MT_MARK_AFTER, MT_MARK_NAMED };
+#define MT_MAX_MARKS 64         /* marked functions; a power of two */
+#define MT_MARK_KINDS 2         /* that functions have */
+#define MT_MARK_COOKIE(mark, process, kind) ((__u64)(mark) | (__u64)(process) << 16 | (__u64)(kind) << 32)
+#define MT_MARK_COOKIE_MARK(c) ((__u32)(c) & 0xffff)
+#define MT_MARK_COOKIE_PROCESS(c) ((__u32)((c) >> 16) & 0xffff)
+#define MT_MARK_COOKIE_KIND(c) ((__u32)((c) >> 32) & 0xff)
+
 /* ---- news through the ring ----------------------------------------------------------------------------------------- */
 
-enum mt_event_type { MT_EVENT_SITE, MT_EVENT_CODE, MT_EVENT_EXEC };
+enum mt_event_type { MT_EVENT_SITE, MT_EVENT_CODE, MT_EVENT_EXEC, MT_EVENT_MARK };
 
 struct mt_site_event {
     __u32 type;
@@ -271,6 +281,24 @@ struct mt_site_event {
 struct mt_exec_event {
     __u32 type;
     __u32 process;
+};
+
+/* A named moment. Through a ring of its own: too many of them cost no other news. */
+struct mt_mark_event {
+    __u32 type;
+    __u32 process;
+    __u32 mark;                 /* number of the marked function */
+    __u32 kind;
+    __u64 time_ns;              /* monotonic */
+    __u64 bytes;                /* that the process held */
+    __u64 name_unread;          /* MT_MARK_NAMED: address of a name that was not in memory; 0 = it follows */
+    __u32 name_bytes;
+    __u32 reserved;
+};
+#define MT_MARK_NAME_BYTES 256  /* with its end; a longer one is cut */
+struct mt_named_mark_event {
+    struct mt_mark_event mark;
+    char name[MT_MARK_NAME_BYTES];
 };
 
 /* A code object at first sight, copied before it can die. A longer text is cut; lengths are the true ones. */

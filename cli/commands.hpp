@@ -7,9 +7,13 @@
 namespace memtrace::cli {
 
 Result<int> trace(const TraceOptions& options);
+Result<int> start(const StartOptions& options);
+Result<int> ask(const ControlOptions& options);
 Result<int> stats(const StatsOptions& options);
 Result<int> diff(const DiffOptions& options);
 Result<int> probes(const ProbesOptions& options);
 Result<int> doctor(const DoctorOptions& options);
+Result<int> export_to(const ExportOptions& options);
+Result<int> import_from(const ImportOptions& options);
 
 }  // namespace memtrace::cli

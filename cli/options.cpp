@@ -1,6 +1,7 @@
 #include "options.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "options_parts.hpp"
@@ -25,10 +26,22 @@ Examples:
   sudo memtrace-bpf -p 4242 --duration 60 -o a.pb.gz   trace a minute, then save a snapshot
   sudo memtrace-bpf --follow -p 4242                a prefork server and all of its workers
   sudo memtrace-bpf --frames 16 -- ./server --port 80  trace a program from its first instruction on
+  sudo memtrace-bpf start -p 4242                   trace in the background; then: checkpoint, diff, status, stop ...
   memtrace-bpf diff before.pb.gz after.pb.gz        which lines grew (needs no root)
   go tool pprof -http : a.pb.gz                     snapshots are pprof profiles
 
 Sizes are binary (1 KiB = 1024 B). Blocks older than the trace are not known; their frees are counted as untracked.)";
+
+// Not by CLI11: to it a variable would be an option before the subcommand.
+void take_environment(std::string& socket) {
+    const char* path = std::getenv("MEMTRACE_BPF_SOCKET");
+    if (socket.empty() && path) socket = path;
+}
+
+const char* diff_problem(const DiffOptions& diff) {
+    const bool running = diff.pid || !diff.socket.empty();
+    return diff.after.empty() && !running ? "diff wants two snapshots, or -p PID and the names of checkpoints" : nullptr;
+}
 
 }  // namespace
 
@@ -38,6 +51,11 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     StatsOptions stats;
     DiffOptions diff;
     ProbesOptions probes;
+    ExportOptions exported;
+    ImportOptions imported;
+    StartOptions start;
+    start.trace.snapshot_template = trace.snapshot_template;
+    ControlOptions control;
 
     // What stands behind "--" is another program's command line: none of our business.
     char** const separator = std::find_if(argv + 1, argv + argc, [](const char* word) { return std::strcmp(word, "--") == 0; });
@@ -56,7 +74,15 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     add_diff_options(*diff_command, diff);
     CLI::App* probes_command = app.add_subcommand("probes", "Where probes stand in a process, what a hit costs, how often they are hit");
     add_probes_options(*probes_command, probes);
+    CLI::App* start_command = app.add_subcommand("start", "Trace a running process in the background; the commands below talk to it");
+    add_start_options(*start_command, start);
+    add_control_commands(app, control);
     CLI::App* doctor_command = app.add_subcommand("doctor", "What this kernel and user can do, and what that limits");
+
+    CLI::App* export_command = app.add_subcommand("export", "A snapshot for other programs: tracemalloc, pprof, flame graphs, JSON, CSV");
+    add_export_options(*export_command, exported);
+    CLI::App* import_command = app.add_subcommand("import", "A snapshot of Python's tracemalloc as one of ours");
+    add_import_options(*import_command, imported);
 
     app.footer(examples);  // after the subcommands, which would inherit it
 
@@ -73,6 +99,9 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     if (!has_subcommand && has_command && trace.pid) problem = "give either -p PID or -- COMMAND, not both";
     if (!has_subcommand && has_command && trace.command.empty()) problem = "-- must be followed by a command";
     if (!has_subcommand && !has_command && !trace.pid) problem = "what shall be traced? Give -p PID or -- COMMAND (--help shows examples)";
+    for (std::string* socket : {&trace.socket, &start.trace.socket, &control.socket}) take_environment(*socket);
+    if (diff.pid) take_environment(diff.socket);
+    if (!problem && diff_command->parsed()) problem = diff_problem(diff);
     if (problem) {
         std::fprintf(stderr, "memtrace-bpf: %s\n", problem);
         return 2;
@@ -81,6 +110,14 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     if (diff_command->parsed()) return Options(diff);
     if (probes_command->parsed()) return Options(probes);
     if (doctor_command->parsed()) return Options(DoctorOptions{});
+    if (export_command->parsed()) return Options(exported);
+    if (import_command->parsed()) return Options(imported);
+    if (start_command->parsed()) return Options(start);
+    if (has_subcommand && !control.pid && control.socket.empty()) {
+        std::fprintf(stderr, "memtrace-bpf: which trace? Give -p PID of the process that is traced, or --socket PATH\n");
+        return 2;
+    }
+    if (has_subcommand) return Options(control);
     return Options(trace);
 }
 

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "control/request.hpp"
 #include "model/statistics.hpp"
 
 namespace memtrace::cli {
@@ -28,6 +29,26 @@ struct TraceOptions {
     std::optional<double> max_overhead;  ///< Percent of one core.
     bool follow = false;
     bool threads = false;
+    std::vector<std::string> marks;  ///< Functions; each can be parsed (parse_mark).
+    unsigned snapshot_keep = 0;      ///< How many periodic snapshots stay; 0: all.
+    bool compare_first = false;      ///< The CHANGE column since the first display, not since the previous one.
+    std::string socket;              ///< Empty: /run/memtrace-bpf/PID.sock.
+    std::uint64_t checkpoint_memory = std::uint64_t{64} << 20;
+    std::string checkpoint_folder;
+    std::optional<std::uint64_t> fail_over, fail_growth;  ///< Bytes; more make the exit status 3.
+    std::string summary;                                  ///< --summary; empty: none.
+    std::string log;                                      ///< Of a trace in the background, which shows nothing.
+};
+struct StartOptions {
+    TraceOptions trace;
+};
+/// A request to a running trace.
+struct ControlOptions {
+    int pid = 0;
+    std::string socket;
+    control::Request request;
+    std::string output;  ///< `snapshot`.
+    bool json = false;
 };
 struct StatsOptions {
     std::string file;
@@ -35,9 +56,11 @@ struct StatsOptions {
     View view;
 };
 struct DiffOptions {
-    std::string before, after;
+    std::string before, after;  ///< Files; with `pid` or `socket` checkpoints of a running trace, an empty one is now.
     unsigned rows = 0;
     View view;
+    int pid = 0;
+    std::string socket;
 };
 struct ProbesOptions {
     int pid = 0;
@@ -45,8 +68,18 @@ struct ProbesOptions {
     bool redirect = true;
 };
 struct DoctorOptions {};
+struct ExportOptions {
+    std::string file, output;
+    std::string format;          ///< "tracemalloc", "pprof", "folded", "speedscope", "json", "csv".
+    unsigned python_minor = 15;  ///< Of Python 3; for "tracemalloc".
+    View view;
+};
+struct ImportOptions {
+    std::string file, output;
+};
 
-using Options = std::variant<TraceOptions, StatsOptions, DiffOptions, ProbesOptions, DoctorOptions>;
+using Options =
+    std::variant<TraceOptions, StatsOptions, DiffOptions, ProbesOptions, DoctorOptions, StartOptions, ControlOptions, ExportOptions, ImportOptions>;
 
 /// Either what to do, or the exit status of a run that ended with the parsing (--help, --version, a usage error: printed already).
 std::variant<Options, int> parse_options(int argc, char** argv);

@@ -14,6 +14,16 @@ void add_trace_options(CLI::App& app, TraceOptions& trace);
 void add_probes_options(CLI::App& app, ProbesOptions& probes);
 void add_stats_options(CLI::App& app, StatsOptions& stats);
 void add_diff_options(CLI::App& app, DiffOptions& diff);
+void add_export_options(CLI::App& app, ExportOptions& options);
+void add_import_options(CLI::App& app, ImportOptions& options);
+void add_start_options(CLI::App& app, StartOptions& start);
+/// The subcommands that talk to a running trace. The one that is parsed fills `control`.
+void add_control_commands(CLI::App& app, ControlOptions& control);
+/// Where a running trace is reached: the process it traces, or its socket.
+void add_reach_options(CLI::App& app, int& pid, std::string& socket);
+
+/// "200MiB", "1.5 G", "4096": bytes; units are binary, whatever they are called.
+std::optional<std::uint64_t> parse_size(const std::string& text);
 
 // A range that is enforced but does not clutter the help.
 template <typename T>

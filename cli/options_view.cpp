@@ -33,7 +33,7 @@ void add_view_options(CLI::App& app, View& view) {
     app.add_option_function<std::vector<std::string>>(
            "--domain",
            [&view](const std::vector<std::string>& words) {
-               for (const std::string& word : words) view.filters.push_back(domain_filter(word));
+               for (const std::string& word : words) view.filters.domains.push_back(domain_filter(word));
            },
            "Show only blocks of this domain (" + domain_names() + "); with -, all but these; repeatable")
         ->check(CLI::Validator(unknown_domain, ""))
@@ -54,8 +54,9 @@ void add_stats_options(CLI::App& app, StatsOptions& stats) {
 }
 
 void add_diff_options(CLI::App& app, DiffOptions& diff) {
-    app.add_option("OLD", diff.before, "Earlier snapshot")->required();
-    app.add_option("NEW", diff.after, "Later snapshot")->required();
+    app.add_option("OLD", diff.before, "Earlier snapshot; with -p: checkpoint of a running trace")->required();
+    app.add_option("NEW", diff.after, "Later one (default with -p: now)");
+    add_reach_options(app, diff.pid, diff.socket);
     app.add_option("-n,--rows", diff.rows, "Only the first ROWS lines (default: all)")->type_name("ROWS");
     add_view_options(app, diff.view);
 }

@@ -1,6 +1,7 @@
 // `stats FILE` and `diff OLD NEW`: tracemalloc's lines, no root needed.
 #include <cstdio>
 
+#include "ask.hpp"
 #include "commands.hpp"
 #include "format/pprof.hpp"
 #include "format/text.hpp"
@@ -30,7 +31,7 @@ void print_losses(const std::string& file, const Snapshot& snapshot) {
 Result<int> stats(const StatsOptions& options) {
     const Result<Snapshot> snapshot = read_snapshot(options.file);
     if (!snapshot) return snapshot.error();
-    const std::vector<Statistic> rows = statistics_by_line(*snapshot, options.view);
+    const std::vector<Statistic> rows = statistics(*snapshot, options.view);
     print_rows(rows, options.rows);
     if (rows.empty())
         std::fprintf(stderr, "memtrace-bpf: %s: nothing %swas live that had been allocated since tracing began\n", options.file.c_str(),
@@ -40,13 +41,15 @@ Result<int> stats(const StatsOptions& options) {
 }
 
 Result<int> diff(const DiffOptions& options) {
-    const Result<Snapshot> before = read_snapshot(options.before);
+    const bool running = options.pid || !options.socket.empty();
+    const auto get = [&](const std::string& name) { return running ? fetch_snapshot(options.pid, options.socket, name) : read_snapshot(name); };
+    const Result<Snapshot> before = get(options.before);
     if (!before) return before.error();
-    const Result<Snapshot> after = read_snapshot(options.after);
+    const Result<Snapshot> after = get(options.after);
     if (!after) return after.error();
-    print_rows(compare_by_line(*before, *after, options.view), options.rows);
+    print_rows(compare(*before, *after, options.view), options.rows);
     print_losses(options.before, *before);
-    print_losses(options.after, *after);
+    print_losses(options.after.empty() ? "now" : options.after, *after);
     return 0;
 }
 

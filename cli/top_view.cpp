@@ -34,25 +34,15 @@ std::string duration_text(std::chrono::nanoseconds time) {
     return fmt::format("{} h {} min", seconds / 3600, seconds / 60 % 60);
 }
 
-std::string last_parts(const std::string& path, std::size_t parts) {
-    std::size_t at = path.size();
-    for (std::size_t i = 0; i < parts; ++i) {
-        const std::size_t slash = at ? path.rfind('/', at - 1) : std::string::npos;
-        if (slash == std::string::npos) return path;
-        at = slash;
-    }
-    return path.substr(at + 1);
-}
-
 using Key = std::tuple<std::string, std::uint32_t, std::string>;
-Key key_of(const Statistic& row) { return {row.file, row.line, row.by_function ? row.function : std::string()}; }
+Key key_of(const Statistic& row) { return {std::string(row.place.file), row.place.line, std::string(row.place.function)}; }
 
 // The place always shows, its right end first; the domain where there is room for it, the function in what is left.
 std::string where_of(const Statistic& row, std::size_t columns, bool unicode) {
-    const std::string file = printable(last_parts(row.file, path_parts));
+    const std::string file = printable(last_path_parts(row.place.file, path_parts));
     // Without a line the symbol is the place.
-    const std::string place = row.by_function ? file + "  " + printable(row.function) : fmt::format("{}:{}", file, row.line);
-    std::string function = row.by_function || row.function.empty() ? "" : "  " + printable(row.function);
+    const std::string place = row.place.by_function ? file + "  " + printable(row.function) : fmt::format("{}:{}", file, row.place.line);
+    std::string function = row.place.by_function || row.function.empty() ? "" : "  " + printable(row.function);
     std::string domains = "  " + row.domains;
     if (columns == 0) return place + function + domains;
     std::string text = keep_right(place, columns, unicode);
@@ -67,7 +57,7 @@ std::string where_of(const Statistic& row, std::size_t columns, bool unicode) {
 // "only raw, obj - without mem - native lines"; empty where all is as by default.
 std::string description(const View& view, const std::string& between) {
     std::string only, without;
-    for (const DomainFilter& filter : view.filters) {
+    for (const DomainFilter& filter : view.filters.domains) {
         std::string& names = filter.inclusive ? only : without;
         names += (names.empty() ? filter.inclusive ? "only " : "without " : ", ") + filter.domain;
     }
@@ -200,10 +190,10 @@ private:
     }
 
     void table() {
-        const std::vector<Statistic> rows = statistics_by_line(now_, options_.view);
+        const std::vector<Statistic> rows = statistics(now_, options_.view);
         std::map<Key, std::uint64_t> earlier;
         if (before_)
-            for (const Statistic& row : statistics_by_line(*before_, options_.view)) earlier[key_of(row)] = row.size_bytes;
+            for (const Statistic& row : statistics(*before_, options_.view)) earlier[key_of(row)] = row.size_bytes;
         text_ += painted(fmt::format("{:>4}  {:>10}  {:>11}  {:>11}  {:>10}  {}", "#", "SIZE", before_ ? "CHANGE" : "", "COUNT", "AVERAGE", "WHERE"),
                          "1") +
                  '\n';

@@ -10,34 +10,55 @@ _memtrace_bpf() {
             mapfile -t COMPREPLY < <(compgen -c -- "$current")
             return
         fi
-        case $word in stats | diff | probes | doctor) command=$word ;; esac
+        case $word in
+            stats | diff | export | import | probes | doctor | start | checkpoint | checkpoints | snapshot | clear | reset-peak | status | where | stop) command=$word ;;
+        esac
     done
     case $previous in
         -p | --pid)
             words=$(cd /proc && printf '%s\n' [0-9]*)
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
             return ;;
-        -o | --output)
+        -o | --output | --summary | --socket | --checkpoint-dir)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             return ;;
         --domain)
             mapfile -t COMPREPLY < <(compgen -W "$(printf '%s ' {,+,-}{malloc,mmap,raw,mem,obj})" -- "$current")
             return ;;
+        --compare)
+            mapfile -t COMPREPLY < <(compgen -W "previous first" -- "$current")
+            return ;;
+        --to)
+            mapfile -t COMPREPLY < <(compgen -W "tracemalloc pprof folded speedscope json csv" -- "$current")
+            return ;;
+        --python)
+            mapfile -t COMPREPLY < <(compgen -W "$(printf '%s ' 3.{6..15})" -- "$current")
+            return ;;
         --lines)
             mapfile -t COMPREPLY < <(compgen -W "python native" -- "$current")
             return ;;
-        -i | --interval | -n | --rows | --duration | --snapshot-every | --snapshot-template | --frames | --live-blocks | --sites | --seconds) return ;;
+        -i | --interval | -n | --rows | --duration | --snapshot-every | --snapshot-template | --snapshot-keep | --top-every | --frames | --checkpoint | --checkpoint-memory | --fail-over | --fail-growth | --live-blocks | --sites | --seconds) return ;;
     esac
+    local trace="--pid --interval --top-every --rows --domain --lines --duration --output --snapshot-every --snapshot-template --snapshot-keep --compare
+                 --frames --live-blocks --sites --follow --max-overhead --no-redirect --fail-over --fail-growth --summary
+                 --checkpoint-memory --checkpoint-dir --socket --help"
     case $command in
-        stats | diff) words="--rows --domain --lines --help" ;;
+        stats) words="--rows --domain --lines --help" ;;
+        diff) words="--pid --socket --rows --domain --lines --help" ;;
+        start) words=$trace ;;
+        checkpoint) words="--pid --socket --no-stop --help" ;;
+        snapshot) words="--pid --socket --no-stop --output --checkpoint --help" ;;
+        checkpoints | status | where) words="--pid --socket --json --help" ;;
+        clear | reset-peak | stop) words="--pid --socket --help" ;;
         probes) words="--pid --seconds --no-redirect --help" ;;
+        export) words="--to --python --output --domain --lines --help" ;;
+        import) words="--output --help" ;;
         doctor) words="--help" ;;
-        *) words="--pid --interval --rows --domain --lines --duration --output --snapshot-every --snapshot-template --frames --live-blocks --sites
-                  --follow --max-overhead --no-redirect --help --version stats diff probes doctor --" ;;
+        *) words="$trace --version stats diff export import probes doctor start checkpoint checkpoints snapshot clear reset-peak status where stop --" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
-    if [[ $command == stats || $command == diff ]]; then
+    if [[ $command =~ ^(stats|diff|export|import)$ ]]; then
         compopt -o filenames
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current")
     fi

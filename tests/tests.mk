@@ -37,12 +37,17 @@ $(B)/e2e-tests: $(call obj,$(E2E_SRC)) $(B)/libmemtrace.a
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(LDFLAGS) $^ $(LDLIBS) $(CATCH_LIBS) -o $@
 
+# A program like the others, for scripts/run-tests.
+$(B)/python-tests: tests/python/run
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec python3 -B "%s/tests/python/run"\n' "$(CURDIR)" > $@ && chmod +x $@
+
 workloads: $(WORKLOADS)
 .PHONY: workloads
 
 # The commands' parts are tested too, without their main; some tests ask other programs for the truth. The library stands behind
 # them once more, since the linker reads from left to right.
-UNIT_EXTRA := $(call obj,$(filter-out cli/main.cpp,$(CLI_SRC)) tests/support/files.cpp tests/support/process.cpp)
+UNIT_EXTRA := $(call obj,$(filter-out cli/main.cpp,$(CLI_SRC)) tests/support/files.cpp tests/support/process.cpp tests/support/python.cpp)
 $(B)/unit-tests: $(UNIT_EXTRA)
 $(B)/unit-tests: LDLIBS := $(B)/libmemtrace.a $(LDLIBS)
 

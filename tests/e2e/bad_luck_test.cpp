@@ -197,7 +197,6 @@ RULE("periodic snapshots that fail are reported, and tracing goes on") {
     Child tracer(tracer_command({"-p", pid_text(program), "--snapshot-every", "0.1"}), {{}, false, full.folder().path().string()});
     tracer.wait_error_line("memtrace-bpf: tracing pid");
     tracer.wait_error_line("memtrace-bpf: ");
-    tracer.wait_error_line("memtrace-bpf: ");
     require_progress(program);
     tracer.signal(SIGINT);
     INFO(tracer.transcript());

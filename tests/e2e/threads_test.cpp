@@ -81,8 +81,8 @@ NativeBlocks blocks_below(const Snapshot& snapshot, const std::string& library) 
 
 // Whether --lines native has a row for code of `library`.
 bool shown_natively(const Snapshot& snapshot, const std::string& library) {
-    const auto rows = statistics_by_line(snapshot, {{}, memtrace::Lines::native});
-    return std::any_of(rows.begin(), rows.end(), [&](const Statistic& row) { return row.file.find(library) != std::string::npos; });
+    const auto rows = statistics(snapshot, {.lines = memtrace::Lines::native});
+    return std::any_of(rows.begin(), rows.end(), [&](const Statistic& row) { return row.place.file.find(library) != std::string_view::npos; });
 }
 
 LineTotals without_python(const Snapshot& snapshot, std::string& stacks) {

@@ -16,11 +16,18 @@ void require(bool condition) {
 }
 
 void use(const memtrace::Snapshot& snapshot) {
-    for (const memtrace::Statistic& statistic : memtrace::statistics_by_line(snapshot, {.lines = memtrace::Lines::native})) {
-        require(!memtrace::printable(memtrace::format_line(statistic)).empty());
-    }
-    for (const memtrace::StatisticDiff& diff : memtrace::compare_by_line(snapshot, memtrace::Snapshot())) {
-        require(!memtrace::format_line(diff).empty());
+    using memtrace::GroupBy;
+    for (const GroupBy by :
+         {GroupBy::line, GroupBy::file, GroupBy::traceback, GroupBy::function, GroupBy::domain, GroupBy::process, GroupBy::thread}) {
+        memtrace::View view{.filters = {.domains = {}, .files = {{false, "*[!a-c]?.py", {}, true}}}, .by = by};
+        for (const memtrace::Lines lines : {memtrace::Lines::python, memtrace::Lines::native}) {
+            view.lines = lines;
+            for (const memtrace::Statistic& row : memtrace::statistics(snapshot, view)) require(!memtrace::format_line(row).empty());
+        }
+        const memtrace::Snapshot empty;
+        for (const memtrace::StatisticDiff& row : memtrace::compare(snapshot, empty, view)) {
+            require(!memtrace::printable(memtrace::format_line(row)).empty());
+        }
     }
     const memtrace::Result<std::string> bytes = memtrace::encode_snapshot(snapshot);
     require(static_cast<bool>(bytes));

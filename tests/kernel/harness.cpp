@@ -43,7 +43,7 @@ Trace::Trace(const Child& child, const SessionOptions& options, std::optional<At
     session_.start();
 }
 
-std::string Trace::wait_line(Child& child, const std::string& prefix) {
+std::string Trace::wait_line(Child& child, const std::string& prefix, std::chrono::seconds limit) {
     // Reading the child fails the test when it must, which only its own thread may do: so the ring is read by the other one.
     struct Reader {
         std::atomic<bool> done = false;
@@ -59,7 +59,7 @@ std::string Trace::wait_line(Child& child, const std::string& prefix) {
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         }
     });
-    return child.wait_line(prefix);
+    return child.wait_line(prefix, limit);
 }
 
 Snapshot Trace::stop() {

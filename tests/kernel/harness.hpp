@@ -24,7 +24,7 @@ public:
     [[nodiscard]] KernelSide& kernel() { return session_.kernel(); }
     [[nodiscard]] std::uint64_t loss(mt_loss cause) const { return session_.kernel().losses()[cause]; }
     /// Waits for a line of the child and takes in the ring's news meanwhile.
-    std::string wait_line(Child& child, const std::string& prefix);
+    std::string wait_line(Child& child, const std::string& prefix, std::chrono::seconds limit = patience);
     /// The state now.
     Snapshot look(Detail detail = Detail::counters) { return collector_.snapshot(detail); }
     [[nodiscard]] Collector& collector() { return collector_; }

@@ -1,4 +1,4 @@
-// Reading of the message that makes a pprof profile a snapshot file (snapshot_wire.hpp lists its fields).
+// The message that makes a pprof profile a snapshot file (snapshot_wire.hpp lists its fields), written and read.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,9 @@ constexpr std::uint32_t message(Tag tag) {
     return protozero::tag_and_type(tag, protozero::pbf_wire_type::length_delimited);
 }
 
+/// Appends our message to the profile. The snapshot has passed check().
+void write_our_part(const Snapshot& snapshot, std::string& raw);
+
 Error damaged(std::string_view reason);
 
 struct OurPartContent {
@@ -35,6 +38,8 @@ struct OurPartContent {
     std::vector<std::pair<std::uint64_t, std::string>> raw_strings;  ///< Index into Snapshot::strings and its true spelling.
     /// One element a site each; sites are made when their samples come, so that memory follows what the file really holds.
     std::vector<std::uint32_t> site_process, site_domain, site_total_frames;
+    std::vector<std::uint32_t> site_thread, site_thread_name, site_block_groups;  ///< Empty: 0 for each.
+    std::vector<BlockGroup> groups;                                               ///< Those of the first site, then of the next …
 };
 
 /// Errors: a newer format, counts beyond the limits, columns of unequal length. Throws what protozero throws.

@@ -79,6 +79,19 @@ memtrace::Loss read_loss(pbf_message<Loss> from) {
     return loss;
 }
 
+memtrace::UserDatum read_user_datum(pbf_message<UserDatum> from) {
+    memtrace::UserDatum datum{.format = {}};
+    while (from.next()) {
+        switch (from.tag_and_type()) {
+            case message(UserDatum::title): datum.title = text(from.get_view()); break;
+            case message(UserDatum::format): datum.format = text(from.get_view()); break;
+            case integer(UserDatum::value): datum.value = from.get_sint64(); break;
+            default: from.skip();
+        }
+    }
+    return datum;
+}
+
 std::pair<std::uint64_t, std::string> read_raw_string(pbf_message<RawString> from) {
     std::pair<std::uint64_t, std::string> raw;
     while (from.next()) {
@@ -120,16 +133,17 @@ private:
         items.push_back(std::move(item));
     }
 
-    void column(pbf_message<OurPart>& from, Column& values, std::size_t most, const char* what) {
+    template <typename Number>
+    void column(pbf_message<OurPart>& from, std::vector<Number>& values, std::size_t most, const char* what) {
         const auto range = from.get_packed_uint64();
         const auto count = static_cast<std::size_t>(range.size());
         if (count > most - values.size()) return fail(fmt::format("more {} than the {} possible", what, most));
         values.reserve(values.size() + count);
         for (const std::uint64_t value : range) {
-            if (value > std::numeric_limits<std::uint32_t>::max()) {
+            if (value > std::numeric_limits<Number>::max()) {
                 return fail(fmt::format("a number among the {} is too large", what));
             }
-            values.push_back(static_cast<std::uint32_t>(value));
+            values.push_back(static_cast<Number>(value));
         }
     }
 
@@ -159,22 +173,63 @@ private:
             case message(OurPart::site_process): column(from, content_.site_process, kMaxSites, "sites"); break;
             case message(OurPart::site_domain): column(from, content_.site_domain, kMaxSites, "sites"); break;
             case message(OurPart::site_total_frames): column(from, content_.site_total_frames, kMaxSites, "sites"); break;
+            default: later_field(from);
+        }
+    }
+
+    /// Those that files of the first versions do not have.
+    void later_field(pbf_message<OurPart>& from) {
+        Snapshot& to = content_.snapshot;
+        switch (from.tag_and_type()) {
+            case integer(OurPart::has_blocks): to.has_blocks = from.get_uint64() != 0; break;
+            case integer(OurPart::threads_apart): to.threads_apart = from.get_uint64() != 0; break;
+            case message(OurPart::name): to.name = text(from.get_view()); break;
+            case message(OurPart::user_datum): add_user_datum(to.user_data, from.get_view()); break;
+            case message(OurPart::mark): add(to.marks, mark(pbf_message<Mark>(from.get_view())), kMaxMarks, "marks"); break;
+            case integer(OurPart::marks_dropped): to.marks_dropped = from.get_uint64(); break;
+            case message(OurPart::site_thread): column(from, content_.site_thread, kMaxSites, "sites"); break;
+            case message(OurPart::site_thread_name): column(from, content_.site_thread_name, kMaxSites, "sites"); break;
+            case message(OurPart::site_block_groups): column(from, content_.site_block_groups, kMaxSites, "sites"); break;
+            case message(OurPart::block_size): column(from, block_size_, kMaxBlockGroups, "groups of blocks"); break;
+            case message(OurPart::block_age): column(from, block_age_, kMaxBlockGroups, "groups of blocks"); break;
+            case message(OurPart::block_count): column(from, block_count_, kMaxBlockGroups, "groups of blocks"); break;
             default: from.skip();
         }
     }
 
+    memtrace::Mark mark(pbf_message<Mark> from) {
+        memtrace::Mark mark;
+        while (from.next()) {
+            switch (from.tag_and_type()) {
+                case message(Mark::name): mark.name = text(from.get_view()); break;
+                case integer(Mark::time_ns): mark.time = decltype(mark.time)(std::chrono::nanoseconds(from.get_sint64())); break;
+                case integer(Mark::pid): mark.pid = from.get_int32(); break;
+                case integer(Mark::traced_bytes): mark.traced_bytes = from.get_uint64(); break;
+                case message(Mark::user_datum): add_user_datum(mark.user_data, from.get_view()); break;
+                default: from.skip();
+            }
+        }
+        return mark;
+    }
+
+    void add_user_datum(std::vector<memtrace::UserDatum>& to, data_view bytes) {
+        if (user_data_++ == kMaxUserData) fail(fmt::format("more user data than the {} possible", kMaxUserData));
+        if (!failure_) to.push_back(read_user_datum(pbf_message<UserDatum>(bytes)));
+    }
+
     void assemble() {
+        assemble_frames();
+        assemble_sites();
+    }
+
+    void assemble_frames() {
         Snapshot& to = content_.snapshot;
         const std::size_t frames = frame_file_.size();
-        const std::size_t sites = content_.site_process.size();
         if (frame_function_.size() != frames || frame_line_.size() != frames || frame_python_.size() != frames) {
             return fail("the columns of its frames differ in length");
         }
         for (const Column* optional : {&frame_end_line_, &frame_column_, &frame_end_column_}) {
             if (!optional->empty() && optional->size() != frames) return fail("the columns of its frames differ in length");
-        }
-        if (content_.site_domain.size() != sites || content_.site_total_frames.size() != sites) {
-            return fail("the columns of its sites differ in length");
         }
         to.frames.reserve(frames);
         for (std::size_t i = 0; i < frames; ++i) {
@@ -183,13 +238,47 @@ private:
         }
     }
 
+    void assemble_sites() {
+        const std::size_t sites = content_.site_process.size();
+        for (const Column* column : {&content_.site_domain, &content_.site_total_frames}) {
+            if (column->size() != sites) return fail("the columns of its sites differ in length");
+        }
+        for (const Column* optional : {&content_.site_thread, &content_.site_thread_name, &content_.site_block_groups}) {
+            if (!optional->empty() && optional->size() != sites) return fail("the columns of its sites differ in length");
+        }
+        if (block_age_.size() != block_size_.size() || block_count_.size() != block_size_.size()) {
+            return fail("the columns of its blocks differ in length");
+        }
+        std::uint64_t groups = 0;  // cannot overflow: at most 2^24 numbers of 32 bits
+        for (const std::uint32_t of_site : content_.site_block_groups) groups += of_site;
+        if (groups != block_size_.size()) return fail("its sites announce other blocks than there are");
+        content_.groups.reserve(groups);
+        for (const std::uint32_t of_site : content_.site_block_groups) add_groups(of_site);
+    }
+
+    void add_groups(std::uint32_t count) {
+        BlockGroup group;
+        for (std::uint32_t left = count; left > 0; --left) {
+            const std::size_t i = content_.groups.size();
+            const std::uint64_t before = block_size_[i] == 0 ? static_cast<std::uint16_t>(group.age) : 0;
+            if (block_size_[i] > ~std::uint64_t{0} - group.size_bytes || block_age_[i] + before > std::numeric_limits<std::uint16_t>::max()) {
+                return fail("the size or the age of a block is too large");
+            }
+            group = {group.size_bytes + block_size_[i], AgeStep{static_cast<std::uint16_t>(block_age_[i] + before)}, block_count_[i]};
+            content_.groups.push_back(group);
+        }
+    }
+
     /// Of a column that may be left out.
     static std::uint32_t at(const Column& values, std::size_t i) { return values.empty() ? 0 : values[i]; }
 
     OurPartContent content_;
     std::optional<Error> failure_;
+    std::size_t user_data_ = 0;
     Column frame_file_, frame_function_, frame_line_, frame_python_;
     Column frame_end_line_, frame_column_, frame_end_column_;
+    std::vector<std::uint16_t> block_age_;
+    std::vector<std::uint64_t> block_size_, block_count_;
 };
 
 }  // namespace

@@ -82,6 +82,7 @@ Result<void> read_sample(pbf_message<wire::Sample> sample, std::size_t frame_cou
 Result<void> read_profile(std::string_view raw, wire::OurPartContent& content) {
     Snapshot& snapshot = content.snapshot;
     const std::size_t site_count = content.site_process.size();
+    auto next_group = content.groups.cbegin();
     snapshot.strings.clear();
     pbf_message<wire::Profile> profile(raw.data(), raw.size());
     while (profile.next()) {
@@ -98,6 +99,13 @@ Result<void> read_profile(std::string_view raw, wire::OurPartContent& content) {
                 site.process = content.site_process[i];
                 site.domain = StringId{content.site_domain[i]};
                 site.total_frames = content.site_total_frames[i];
+                if (!content.site_thread.empty()) site.thread = static_cast<std::int32_t>(content.site_thread[i]);
+                if (!content.site_thread_name.empty()) site.thread_name = StringId{content.site_thread_name[i]};
+                if (!content.site_block_groups.empty()) {
+                    const auto end = next_group + content.site_block_groups[i];
+                    site.blocks.assign(next_group, end);
+                    next_group = end;
+                }
                 const pbf_message<wire::Sample> sample(profile.get_view());
                 if (Result<void> read = read_sample(sample, snapshot.frames.size(), site); !read) return read;
                 break;

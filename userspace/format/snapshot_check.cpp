@@ -1,7 +1,9 @@
 // The rules a Snapshot must obey in a file.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "format/snapshot_wire.hpp"
 
@@ -45,6 +47,12 @@ private:
         limit("probes", snapshot_.probes.size(), kMaxProbes);
         limit("losses", snapshot_.losses.size(), kMaxLosses);
         limit("notes", snapshot_.notes.size(), kMaxNotes);
+        limit("marks", snapshot_.marks.size(), kMaxMarks);
+        std::size_t user_data = snapshot_.user_data.size(), groups = 0;
+        for (const memtrace::Mark& mark : snapshot_.marks) user_data += mark.user_data.size();
+        limit("user data", user_data, kMaxUserData);
+        for (const Site& site : snapshot_.sites) groups += site.blocks.size();
+        limit("groups of blocks", groups, kMaxBlockGroups);
     }
 
     template <typename Index>
@@ -75,6 +83,14 @@ private:
         for (const FrameId id : site.frames) {
             if (outside(id, snapshot_.frames.size())) fail("a frame of site {} is out of range", i);
         }
+        if (site.thread < 0) fail("the thread of site {} is negative", i);
+        if (outside(site.thread_name, snapshot_.strings.size())) fail("the thread of site {} is out of range", i);
+        if (!site.blocks.empty() && !snapshot_.has_blocks) fail("site {} has blocks where none were read", i);
+        const auto not_before = [](const BlockGroup& a, const BlockGroup& b) {
+            return std::tie(a.size_bytes, a.age) >= std::tie(b.size_bytes, b.age);
+        };
+        if (std::adjacent_find(site.blocks.begin(), site.blocks.end(), not_before) != site.blocks.end())
+            fail("the blocks of site {} are not in order", i);
     }
 
     const Snapshot& snapshot_;

@@ -66,6 +66,18 @@ enum class OurPart : protozero::pbf_tag_type {
     frame_end_line = 20,  ///< These three a frame, too; left out where all are 0, as in files older than the columns.
     frame_column = 21,
     frame_end_column = 22,
+    has_blocks = 23,  ///< All that follows may be missing; files older than it have none.
+    threads_apart = 24,
+    name = 25,
+    user_datum = 26,
+    mark = 27,
+    marks_dropped = 28,
+    site_thread = 29,  ///< One element a site; left out where all are 0.
+    site_thread_name = 30,
+    site_block_groups = 31,  ///< How many elements of the three next columns belong to the site.
+    block_size = 32,         ///< One element a group of blocks: more than the group before it of the same site, the first one more than 0.
+    block_age = 33,          ///< A step (model/age.hpp): more than that of the group before it where both are of one size, else the step itself.
+    block_count = 34,
 };
 enum class RawString : protozero::pbf_tag_type { index = 1, bytes = 2 };
 enum class Process : protozero::pbf_tag_type {
@@ -91,6 +103,8 @@ enum class Probe : protozero::pbf_tag_type {
     hits = 8,
 };
 enum class Loss : protozero::pbf_tag_type { cause = 1, count = 2, lost = 3 };
+enum class UserDatum : protozero::pbf_tag_type { title = 1, format = 2, value = 3 };
+enum class Mark : protozero::pbf_tag_type { name = 1, time_ns = 2, pid = 3, traced_bytes = 4, user_datum = 5 };
 
 /// A file may always become 64 MiB (a million sites of one frame); beyond that its ratio tells a profile, whose stacks and names
 /// compress a few times, from a bomb, which needs hundreds.
@@ -108,6 +122,9 @@ inline constexpr std::size_t kMaxDomains = 256;        ///< Of one process; a do
 inline constexpr std::size_t kMaxProbes = 1 << 16;     ///< A probe's index has 16 bits in its cookie.
 inline constexpr std::size_t kMaxLosses = 4096;
 inline constexpr std::size_t kMaxNotes = 4096;
+inline constexpr std::size_t kMaxBlockGroups = std::size_t{1} << 26;  ///< Of all sites: 1.6 GB of them.
+inline constexpr std::size_t kMaxMarks = 1 << 17;                     ///< A tracer keeps 100 000.
+inline constexpr std::size_t kMaxUserData = std::size_t{1} << 20;     ///< Of the snapshot and all of its marks.
 
 /// Whether all counts are within the limits above, all indexes in range, every stack has a frame and every ratio is a number.
 /// Asked before writing and after reading: what is written can be read.

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 namespace memtrace {
 namespace {
@@ -23,37 +25,53 @@ std::string format_scaled(Number size_bytes, bool sign) {
     return sign ? fmt::format("{:+.{}f} {}", size, decimals, kUnits[unit]) : fmt::format("{:.{}f} {}", size, decimals, kUnits[unit]);
 }
 
-std::string place(const Statistic& statistic) {
-    const std::string file = statistic.by_function ? format_symbol(statistic.file, statistic.function) : statistic.file;
-    return fmt::format("{}:{}", file, statistic.line);
+std::string average(const Statistic& row) { return format_scaled(static_cast<double>(row.size_bytes) / static_cast<double>(row.count), false); }
+
+std::string rate(std::int64_t bytes, std::chrono::nanoseconds interval) {
+    return format_scaled(static_cast<double>(bytes) / std::chrono::duration<double>(interval).count(), true) + "/s";
 }
 
-std::string average(const Statistic& statistic) {
-    if (statistic.count == 0) return {};
-    const double bytes = static_cast<double>(statistic.size_bytes) / static_cast<double>(statistic.count);
-    return ", average=" + format_scaled(bytes, false);
+/// `diff`: of the same row; null: there is nothing to compare with.
+std::string column_text(Column column, const Statistic& row, const StatisticDiff* diff, const LineFormat& format) {
+    switch (column) {
+        case Column::size: return "size=" + format_size(row.size_bytes) + (diff ? " (" + format_size_diff(diff->size_diff_bytes) + ")" : "");
+        case Column::count: return fmt::format("count={}", row.count) + (diff ? fmt::format(" ({:+})", diff->count_diff) : "");
+        case Column::average: return row.count ? "average=" + average(row) : "";
+        case Column::allocated: return "allocated=" + format_size(row.counters.allocated_bytes);
+        case Column::freed: return "freed=" + format_size(row.counters.freed_bytes);
+        case Column::rate:
+            if (format.interval.count() <= 0) return {};
+            return "rate=" + rate(diff ? diff->size_diff_bytes : static_cast<std::int64_t>(row.size_bytes), format.interval);
+        case Column::age: return row.oldest ? "age=" + format_duration(*row.oldest) : "";
+        case Column::domain: return "domain=" + row.domains;
+        case Column::function: return row.function.empty() ? "" : fmt::format("function={}", row.function);
+    }
+    return {};
 }
+
+std::string line_of(const Statistic& row, const StatisticDiff* diff, const LineFormat& format) {
+    std::string line = format_place(row, format.filename_parts);
+    const char* between = ": ";
+    for (const Column column : format.columns) {
+        const std::string text = column_text(column, row, diff, format);
+        if (text.empty()) continue;
+        line += std::exchange(between, ", ") + text;
+    }
+    return line;
+}
+
+std::string process_text(const Statistic& row) {
+    const Process* process = row.process();
+    return process ? fmt::format("pid {}", process->pid) : "pid unknown";
+}
+
+std::string in_brackets(std::string_view name) { return name.empty() ? "" : fmt::format(" ({})", name); }
 
 bool is_control(std::string_view character) {
     const auto first = static_cast<unsigned char>(character[0]);
     if (character.size() == 1) return first < 0x20 || first == 0x7f;
     return character.size() == 2 && first == 0xc2 && static_cast<unsigned char>(character[1]) < 0xa0;
 }
-
-/// The range of the second byte and the length, by the first byte: table 3-7 of the Unicode standard. It leaves out overlong
-/// forms, surrogates and what lies beyond U+10FFFF.
-struct Utf8Row {
-    unsigned char first_from, first_to, second_from, second_to;
-    std::size_t bytes;
-};
-constexpr std::array<Utf8Row, 8> kUtf8Rows{{{0xc2, 0xdf, 0x80, 0xbf, 2},
-                                            {0xe0, 0xe0, 0xa0, 0xbf, 3},
-                                            {0xe1, 0xec, 0x80, 0xbf, 3},
-                                            {0xed, 0xed, 0x80, 0x9f, 3},
-                                            {0xee, 0xef, 0x80, 0xbf, 3},
-                                            {0xf0, 0xf0, 0x90, 0xbf, 4},
-                                            {0xf1, 0xf3, 0x80, 0xbf, 4},
-                                            {0xf4, 0xf4, 0x80, 0x8f, 4}}};
 
 }  // namespace
 
@@ -63,28 +81,60 @@ std::string format_size_diff(std::int64_t size_bytes) { return format_scaled(siz
 
 std::string format_symbol(std::string_view file, std::string_view function) { return fmt::format("{}({})", file, function); }
 
-std::string format_line(const Statistic& statistic) {
-    return fmt::format("{}: size={}, count={}{}", place(statistic), format_size(statistic.size_bytes), statistic.count, average(statistic));
+std::string format_duration(std::chrono::nanoseconds time) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time).count();
+    if (seconds < 60) return fmt::format("{:.1f} s", std::chrono::duration<double>(time).count());
+    if (seconds < 3600) return fmt::format("{} min {} s", seconds / 60, seconds % 60);
+    return fmt::format("{} h {} min", seconds / 3600, seconds / 60 % 60);
 }
 
-std::string format_line(const StatisticDiff& diff) {
-    return fmt::format("{}: size={} ({}), count={} ({:+}){}", place(diff.now), format_size(diff.now.size_bytes),
-                       format_size_diff(diff.size_diff_bytes), diff.now.count, diff.count_diff, average(diff.now));
-}
-
-std::size_t utf8_character_bytes(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    if (text.empty()) return 0;
-    if (byte(0) < 0x80) return 1;
-    for (const Utf8Row& row : kUtf8Rows) {
-        if (byte(0) < row.first_from || byte(0) > row.first_to) continue;
-        if (text.size() < row.bytes || byte(1) < row.second_from || byte(1) > row.second_to) return 0;
-        for (std::size_t i = 2; i < row.bytes; ++i) {
-            if ((byte(i) & 0xc0) != 0x80) return 0;
-        }
-        return row.bytes;
+std::string_view last_path_parts(std::string_view path, unsigned parts) {
+    if (parts == 0) return path;
+    std::size_t at = path.size();
+    for (unsigned i = 0; i < parts; ++i) {
+        const std::size_t slash = at ? path.rfind('/', at - 1) : std::string_view::npos;
+        if (slash == std::string_view::npos) return path;
+        at = slash;
     }
-    return 0;
+    return path.substr(at + 1);
+}
+
+std::string format_place(const Statistic& row, unsigned filename_parts) {
+    const std::string_view file = last_path_parts(row.place.file, filename_parts);
+    switch (row.by) {
+        case GroupBy::line:
+        case GroupBy::file:
+        case GroupBy::traceback: return fmt::format("{}:{}", row.place.by_function ? format_symbol(file, row.place.function) : file, row.place.line);
+        case GroupBy::function: return row.place.by_function ? format_symbol(file, row.place.function) : std::string(file);
+        case GroupBy::domain: return row.snapshot->text(row.site->domain);
+        case GroupBy::process: return process_text(row) + in_brackets(row.process() ? row.process()->command : "");
+        case GroupBy::thread:
+            return (row.snapshot->processes.size() > 1 ? process_text(row) + " " : "") + fmt::format("thread {}", row.site->thread) +
+                   in_brackets(row.snapshot->text(row.site->thread_name));
+    }
+    return {};
+}
+
+std::string format_line(const Statistic& row, const LineFormat& format) { return line_of(row, nullptr, format); }
+
+std::string format_line(const StatisticDiff& row, const LineFormat& format) { return line_of(row.now, &row, format); }
+
+std::vector<std::string> format_user_data(const Snapshot& now, const Snapshot* before) {
+    std::vector<std::string> lines;
+    for (const UserDatum& datum : now.user_data) {
+        const bool size = datum.format == "size";
+        std::string line = fmt::format("{}: {}", datum.title, size ? format_scaled(datum.value, false) : std::to_string(datum.value));
+        const auto same = [&](const UserDatum& other) { return other.title == datum.title && other.format == datum.format; };
+        if (before) {
+            const auto earlier = std::find_if(before->user_data.begin(), before->user_data.end(), same);
+            if (earlier != before->user_data.end()) {
+                const auto change = static_cast<std::int64_t>(static_cast<std::uint64_t>(datum.value) - static_cast<std::uint64_t>(earlier->value));
+                line += size ? fmt::format(" ({})", format_size_diff(change)) : fmt::format(" ({:+})", change);
+            }
+        }
+        lines.push_back(std::move(line));
+    }
+    return lines;
 }
 
 std::string printable(std::string_view text) {

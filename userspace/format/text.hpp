@@ -1,12 +1,14 @@
 // Sizes and lines as tracemalloc prints them.
 #pragma once
 
-#include <cstddef>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/statistics.hpp"
+#include "util/utf8.hpp"
 
 namespace memtrace {
 
@@ -18,17 +20,39 @@ std::string format_size_diff(std::int64_t size_bytes);
 /// "libfoo.so.1(symbol+0x1f)": a place in native code of which no line is known.
 std::string format_symbol(std::string_view file, std::string_view function);
 
-/// "FILE:LINE: size=SIZE, count=N, average=SIZE". FILE is format_symbol() where the group is one function.
-/// Names stand as the target spelled them: pass the line through printable() on its way to a terminal.
-std::string format_line(const Statistic& statistic);
-/// "FILE:LINE: size=SIZE (±SIZE), count=N (±N), average=SIZE". Names as above.
-std::string format_line(const StatisticDiff& diff);
+/// "45.2 s", "1 min 35 s", "2 h 5 min": the two largest units.
+std::string format_duration(std::chrono::nanoseconds time);
+
+/// The last `parts` parts of a path; 0: all of it.
+std::string_view last_path_parts(std::string_view path, unsigned parts);
+
+/// What a group is called: "FILE:LINE", by file "FILE:0", by traceback its oldest frame; "FILE(FUNCTION):0" for native code without lines;
+/// "FILE(FUNCTION)", "obj", "pid 7 (COMMAND)", "thread 9 (NAME)". Names stand as the target spelled them: pass what is made
+/// of them through printable() on its way to a terminal.
+std::string format_place(const Statistic& row, unsigned filename_parts = 0);
+
+/// What is told of a group.
+enum class Column { size, count, average, allocated, freed, rate, age, domain, function };
+
+/// How a line is written; as it is by default, tracemalloc would write the same.
+struct LineFormat {
+    std::vector<Column> columns{Column::size, Column::count, Column::average};
+    unsigned filename_parts = 0;           ///< 0: all.
+    std::chrono::nanoseconds interval{0};  ///< What rates are for: the time that was traced, or between two snapshots. 0: there are none.
+};
+
+/// "FILE:LINE: size=SIZE, count=N, average=SIZE", then other columns likewise: "allocated=SIZE", "freed=SIZE", "rate=±SIZE/s",
+/// "age=TIME" of the oldest block, "domain=NAMES", "function=NAME". What is not known is left out. Names as above.
+std::string format_line(const Statistic& row, const LineFormat& format = {});
+/// "FILE:LINE: size=SIZE (±SIZE), count=N (±N), average=SIZE"; other columns as above.
+std::string format_line(const StatisticDiff& row, const LineFormat& format = {});
+
+/// "TITLE: SIZE", "TITLE: SIZE (±SIZE)"; other formats than "size" are plain numbers. For each datum of `now`; the difference where
+/// `before` has one of the same title and format.
+std::vector<std::string> format_user_data(const Snapshot& now, const Snapshot* before = nullptr);
 
 /// Text from a target made safe for a terminal: control characters (those of one byte and U+0080 to U+009F) and invalid UTF-8
 /// become \xNN escapes, byte by byte.
 std::string printable(std::string_view text);
-
-/// Length in bytes of the character that `text` begins with; 0 when that is not valid UTF-8 (RFC 3629) or `text` is empty.
-std::size_t utf8_character_bytes(std::string_view text);
 
 }  // namespace memtrace

@@ -115,6 +115,7 @@ int KernelSide::load_object(State& state, AttachMethod method, const Namespace& 
     prepare(object.progs.mt_enter, method);
     prepare(object.progs.mt_leave, method);
     prepare(object.progs.mt_release, method);
+    prepare(object.progs.mt_mark, method);
     return memtrace_bpf__load(&object);
 }
 
@@ -168,7 +169,8 @@ Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod metho
     for (const auto& [view, map] : views)
         if (Result<void> mapped = view->map(map, true); !mapped) return std::move(mapped).error();
     state->ring = ring_buffer__new(bpf_map__fd(object.maps.mt_events), handle_record, &state->handler, nullptr);
-    if (!state->ring) return errno_error("opening the event ring", errno);
+    if (!state->ring || ring_buffer__add(state->ring, bpf_map__fd(object.maps.mt_marks), handle_record, &state->handler) != 0)
+        return errno_error("opening the event rings", errno);
     KernelSide kernel(std::move(state));
     const Result<mt_clock> now = kernel.clock();
     if (!now) return now.error();
@@ -179,6 +181,12 @@ Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod metho
 const bpf_program* KernelSide::enter() const { return state_->object->progs.mt_enter; }
 const bpf_program* KernelSide::leave() const { return state_->object->progs.mt_leave; }
 const bpf_program* KernelSide::release() const { return state_->object->progs.mt_release; }
+const bpf_program* KernelSide::mark() const { return state_->object->progs.mt_mark; }
+
+std::pair<std::uint64_t, std::uint64_t> KernelSide::mark_hits(std::uint32_t number) const {
+    const auto* hits = &state_->object->bss->mark_hits[std::size_t{number} * MT_MARK_KINDS];
+    return {__atomic_load_n(&hits[MT_MARK_BEFORE], __ATOMIC_ACQUIRE), __atomic_load_n(&hits[MT_MARK_AFTER], __ATOMIC_ACQUIRE)};
+}
 
 Result<void> KernelSide::watch() {
     memtrace_bpf& object = *state_->object;

@@ -46,6 +46,9 @@ public:
     [[nodiscard]] const bpf_program* enter() const;
     [[nodiscard]] const bpf_program* leave() const;
     [[nodiscard]] const bpf_program* release() const;
+    [[nodiscard]] const bpf_program* mark() const;
+    /// How often marked function `number` has begun and ended.
+    [[nodiscard]] std::pair<std::uint64_t, std::uint64_t> mark_hits(std::uint32_t number) const;
     /// Attaches the tracepoint that tells of exec and, where forks are followed, what tells of them.
     Result<void> watch();
 

@@ -55,10 +55,13 @@ Result<Session> Session::open(Target target, const Calibration& calibration, con
     Result<KernelSide> kernel = KernelSide::load(capacities, calibration.method, options.follow);
     if (!kernel) return std::move(kernel).error();
     if (Result<void> done = kernel->watch(); !done) return std::move(done).error();
+    if (options.marks.size() > MT_MAX_MARKS) return Error{"more than " + std::to_string(MT_MAX_MARKS) + " functions to mark"};
     const int pid = target.pid();
     Session session(std::unique_ptr<TraceContext>(
                         new TraceContext{calibration, options.redirect, options.hold ? options.hold : stop_threads, *std::move(kernel)}),
                     std::move(target));
+    session.context_->marks = options.marks;
+    session.context_->marks_found.resize(options.marks.size());
     if (Result<void> done = session.kernel().follow(pid, 0); !done) return std::move(done).error();
     return session;
 }
@@ -224,6 +227,22 @@ std::vector<double> Session::spent_ns() const {
     for (std::size_t i = 0; i < hits.size(); ++i)
         spent[static_cast<std::size_t>(group_of(probes()[i]))] += static_cast<double>(hits[i]) * probes()[i].site.cost_ns;
     return spent;
+}
+
+std::vector<std::string> Session::mark_notes() const {
+    std::vector<std::string> notes;
+    for (const auto& process : processes_)
+        for (const std::string& note : process->mark_notes())
+            if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
+    for (std::uint32_t number = 0; number < context_->marks.size(); ++number) {
+        const std::string name = "mark " + context_->marks[number].text + ": ";
+        const auto [begun, ended] = kernel().mark_hits(number);
+        if (!context_->marks_found[number])
+            notes.push_back(name + "no such function was loaded");
+        else if (begun > ended)
+            notes.push_back(name + std::to_string(begun - ended) + " calls were not seen to end: they go on, or were left by an exception, longjmp or exit");
+    }
+    return notes;
 }
 
 Result<void> Session::drop(ProbeGroup group) {

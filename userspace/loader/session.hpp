@@ -23,6 +23,7 @@ struct SessionOptions {
     bool follow = false;  ///< With room for more than one process, and what copying a fork's blocks needs.
     bool threads = false;  ///< Sites of different threads are kept apart.
     HoldThreads hold;     ///< Default: StoppedThreads.
+    std::vector<WantedMark> marks;  ///< At most MT_MAX_MARKS.
 };
 
 /// Move-only. Destroying it undoes everything in reverse: redirected pointers first, then probes, then maps.
@@ -69,6 +70,12 @@ public:
     [[nodiscard]] unsigned clears() const { return clears_; }
     /// How long processes were held by clear() or reset_peak() last.
     [[nodiscard]] std::chrono::nanoseconds held_for() const { return held_for_; }
+
+    /// Looks for marks in libraries that were loaded since; cheap when there are none.
+    void find_new_marks() { root().find_new_marks(); }
+    [[nodiscard]] const std::vector<WantedMark>& marks() const { return context_->marks; }
+    /// What is not seen of marks, one sentence each.
+    [[nodiscard]] std::vector<std::string> mark_notes() const;
 
     /// Another process, traced from now on; nothing is attached yet. Errors: too many, gone, no permission.
     Result<TracedProcess*> add(int pid);

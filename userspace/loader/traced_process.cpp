@@ -17,17 +17,10 @@ bool same_place(const PlannedProbe& a, const PlannedProbe& b) {
     return a.inode == b.inode && a.device == b.device && a.file == b.file && a.offset == b.offset && a.site.address == b.site.address;
 }
 
-// The files a process maps are reached through itself: a child may outlive the parent whose plan it has.
-std::string own_path(const std::string& path, int pid) {
-    static constexpr std::string_view proc = "/proc/";
-    const std::size_t behind = path.starts_with(proc) ? path.find('/', proc.size()) : std::string::npos;
-    return behind == std::string::npos ? path : std::string(proc) + std::to_string(pid) + path.substr(behind);
-}
-
-AttachPoint point_of(const PlannedProbe& probe, std::uint32_t number, std::uint32_t process, int pid) {
+AttachPoint point_of(const PlannedProbe& probe, std::string path, std::uint32_t number, std::uint32_t process) {
     const auto at = [&](unsigned argument) { return probe.site.registers[std::min<std::size_t>(probe.first_argument + argument, 5)]; };
     const unsigned ctx = probe.domain_by_ctx ? probe.site.registers[0] : MT_NO_REGISTER;
-    return {own_path(probe.attach_path, pid), probe.offset,
+    return {std::move(path), probe.offset,
             MT_COOKIE(number, process, probe.domain, probe.interpreter, probe.shape, at(0), at(1), at(2), ctx)};
 }
 
@@ -49,6 +42,13 @@ Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const
     plan_wrappers(modules, plan);
     plan_python(target, modules, costs, python, plan);
     return plan;
+}
+
+// The files a process maps are reached through itself: a child may outlive the parent whose plan it has.
+std::string TracedProcess::own_path(const std::string& path) const {
+    static constexpr std::string_view proc = "/proc/";
+    const std::size_t behind = path.starts_with(proc) ? path.find('/', proc.size()) : std::string::npos;
+    return behind == std::string::npos ? path : std::string(proc) + std::to_string(pid()) + path.substr(behind);
 }
 
 TracedProcess::TracedProcess(Target target, TraceContext& context, std::uint32_t index, std::uint16_t slot)
@@ -78,6 +78,7 @@ Result<void> TracedProcess::update(Loading loading) {
         forget_probes_from(first_new);
         return done;
     }
+    take_marks();
     if (Result<void> same = target_.check_image(modules_.front().mappings.front().start); !same) return same;
     return loading == Loading::complete ? write_redirects(plan_.redirects) : Result<void>();
 }
@@ -146,12 +147,15 @@ void TracedProcess::become_copy_of(const TracedProcess& parent) {
     plan_ = parent.plan_;
     numbers_ = parent.numbers_;
     written_ = parent.written_;
+    marks_ = parent.marks_;
+    code_seen_ = parent.code_seen_;
     tell_kernel();
 }
 
 Result<void> TracedProcess::attach_planned() {
     Result<void> done = attach_from(0);
     if (!done) forget_probes_from(0);
+    if (done) done = attach_marks(marks_);
     return done;
 }
 
@@ -175,7 +179,7 @@ Result<void> TracedProcess::attach_from(std::size_t first_new) {
             std::vector<AttachPoint> points;
             for (std::size_t i = first_new; i < plan_.probes.size(); ++i)
                 if (group_of(plan_.probes[i]) == group && needs_return(plan_.probes[i].shape) != step.releases)
-                    points.push_back(point_of(plan_.probes[i], numbers_[i], index_, pid()));
+                    points.push_back(point_of(plan_.probes[i], own_path(plan_.probes[i].attach_path), numbers_[i], index_));
             if (points.empty()) continue;
             Result<Links> links = attach(step.program, context_.calibration.method, pid(), points, step.at_return);
             if (!links) {
@@ -273,7 +277,9 @@ Result<void> TracedProcess::image_replaced(std::uint16_t slot) {
 
 void TracedProcess::remove_probes() {
     for (GroupLinks& of_group : links_) context_.remover.remove(std::move(of_group.links));
+    for (Links& links : mark_links_) context_.remover.remove(std::move(links));
     links_.clear();
+    mark_links_.clear();
 }
 
 void TracedProcess::end() {

@@ -15,6 +15,7 @@
 #include "loader/kernel_side.hpp"
 #include "loader/link_remover.hpp"
 #include "loader/places.hpp"
+#include "probes/marks.hpp"
 #include "probes/plan.hpp"
 #include "process/target.hpp"
 #include "util/result.hpp"
@@ -40,6 +41,8 @@ struct TraceContext {
     Places places = {};
     std::vector<ProbeGroup> dropped = {};  ///< Not attached any more, in no process.
     LinkRemover remover = {};
+    std::vector<WantedMark> marks = {};
+    std::vector<bool> marks_found = {};  ///< In some process.
     [[nodiscard]] bool has_dropped(ProbeGroup group) const { return std::find(dropped.begin(), dropped.end(), group) != dropped.end(); }
 };
 
@@ -53,6 +56,8 @@ public:
 
     /// Plans for what the process maps now and adds the probes and redirects that are not there yet (Session::update()).
     Result<void> update(Loading loading);
+    /// Marks in code that was mapped since are seen from now on. Looks at the mappings, but not more often than needed.
+    void find_new_marks();
     /// It is a copy of `parent`: the same interpreters at the same addresses, the same pointers written. No probe yet.
     void become_copy_of(const TracedProcess& parent);
     /// Attaches what is planned; after become_copy_of().
@@ -83,6 +88,7 @@ public:
     [[nodiscard]] std::chrono::nanoseconds pause() const { return pause_; }
     /// When this program began to be traced.
     [[nodiscard]] std::chrono::steady_clock::time_point since() const { return since_; }
+    [[nodiscard]] const std::vector<std::string>& mark_notes() const { return mark_notes_; }
     void add_note(std::string note) { plan_.notes.push_back(std::move(note)); }
     void forget_modules() { modules_.clear(); }
 
@@ -97,6 +103,9 @@ private:
     void forget_changed(const Plan& fresh);
     void forget_probes_from(std::size_t first);
     void tell_kernel();
+    [[nodiscard]] std::string own_path(const std::string& path) const;
+    void take_marks();
+    Result<void> attach_marks(const std::vector<PlannedMark>& marks);
     Result<void> attach_from(std::size_t first_new);
     Result<void> write_redirects(const std::vector<PlannedRedirect>& redirects);
 
@@ -109,6 +118,11 @@ private:
     std::vector<std::uint32_t> numbers_;  ///< Of plan_.probes, in Places.
     std::vector<Module> modules_;
     std::vector<GroupLinks> links_;
+    std::vector<PlannedMark> marks_;
+    std::vector<Links> mark_links_;
+    std::vector<std::string> mark_notes_;
+    std::uint64_t code_seen_ = 0;  ///< Hash of the mapped files with code.
+    std::chrono::steady_clock::time_point code_looked_at_{};
     std::vector<PlannedRedirect> written_;
     std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
     std::chrono::nanoseconds pause_{};

@@ -1,199 +1,157 @@
-// From sites to groups: ids of the snapshot are mapped to groups once per frame, so that a site costs two array reads.
 #include "model/statistics.hpp"
 
 #include <algorithm>
-#include <functional>
-#include <string_view>
+#include <numeric>
 #include <tuple>
-#include <unordered_map>
-#include <utility>
+
+#include "util/utf8.hpp"
 
 namespace memtrace {
 namespace {
 
-/// What makes two blocks belong together. Views into the snapshot's strings.
-struct Key {
-    std::string_view file;
-    std::uint32_t line = 0;
-    std::string_view function;  ///< Empty unless by_function.
-    bool by_function = false;
-    bool operator==(const Key&) const = default;
-};
-
-struct KeyHash {
-    std::size_t operator()(const Key& key) const {
-        const std::hash<std::string_view> hash;
-        return (hash(key.file) * 31 + key.line) * 31 + hash(key.function);
-    }
-};
-
-struct Group {
-    Key key;
-    std::string_view function;
-    StringId last_domain{};
-    std::string domains;
-    std::uint64_t size_bytes = 0;
-    std::uint64_t count = 0;
-};
-
-/// CPython's _normalize_filename on POSIX.
-std::string_view source_file(std::string_view file) {
-    if (file.ends_with(".pyc")) file.remove_suffix(1);
-    return file;
+std::strong_ordering operator<=>(const Place& a, const Place& b) {
+    if (const auto files = compare_as_python(a.file, b.file); files != 0) return files;
+    if (a.line != b.line) return a.line <=> b.line;
+    return compare_as_python(a.function, b.function);
 }
 
-class Grouping {
-public:
-    Grouping(const Snapshot& snapshot, const View& view)
-        : snapshot_(snapshot), view_(view), counts_(snapshot.processes_that_count()), group_of_frame_(snapshot.frames.size(), kNone) {
-        for (const Site& site : snapshot.sites) add(site);
-        name_domains();
+std::strong_ordering compare_stacks(const Stack& a, const Snapshot& of_a, const Stack& b, const Snapshot& of_b) {
+    for (std::size_t i = 1; i <= std::min(a.size(), b.size()); ++i) {
+        const FrameId frame_a = a[a.size() - i], frame_b = b[b.size() - i];
+        if (&of_a == &of_b && frame_a == frame_b) continue;
+        const auto places = place_of(of_a, frame_a, GroupBy::line) <=> place_of(of_b, frame_b, GroupBy::line);
+        if (places != 0) return places;
     }
-    std::vector<Group> take() && { return std::move(groups_); }
-
-private:
-    static constexpr std::uint32_t kNone = ~std::uint32_t{0};
-
-    void add(const Site& site) {
-        const std::uint64_t blocks = site.counters.live_blocks();
-        if (site.process < counts_.size() && !counts_[site.process]) return;
-        if (blocks == 0 || !passes(snapshot_, site, view_.filters)) return;
-        const std::uint32_t index = group_of(shown_frame(site));
-        Group& group = groups_[index];
-        if (group.count == 0 || group.last_domain != site.domain) domains_.emplace_back(index, site.domain);
-        group.last_domain = site.domain;
-        group.size_bytes += site.counters.live_bytes();
-        group.count += blocks;
-    }
-
-    [[nodiscard]] FrameId shown_frame(const Site& site) const {
-        if (view_.lines == Lines::native) {
-            for (const FrameId id : site.frames) {
-                if (!snapshot_.frame(id).python) return id;
-            }
-        }
-        return site.frames.front();
-    }
-
-    std::uint32_t group_of(FrameId id) {
-        std::uint32_t& known = group_of_frame_[static_cast<std::size_t>(id)];
-        if (known != kNone) return known;
-        const Frame& frame = snapshot_.frame(id);
-        const std::string_view function = snapshot_.text(frame.function);
-        Key key{.file = source_file(snapshot_.text(frame.file)), .line = frame.line, .function = {}};
-        key.by_function = !frame.python && frame.line == 0 && !function.empty();
-        if (key.by_function) key.function = function;
-        const auto [place, added] = groups_by_key_.try_emplace(key, static_cast<std::uint32_t>(groups_.size()));
-        if (added) groups_.push_back(Group{.key = key, .function = function, .domains = {}});
-        return known = place->second;
-    }
-
-    void name_domains() {
-        const auto by_name = [this](const auto& a, const auto& b) {
-            return std::tie(a.first, snapshot_.text(a.second)) < std::tie(b.first, snapshot_.text(b.second));
-        };
-        std::sort(domains_.begin(), domains_.end(), by_name);
-        domains_.erase(std::unique(domains_.begin(), domains_.end()), domains_.end());
-        for (const auto& [index, domain] : domains_) {
-            std::string& names = groups_[index].domains;
-            if (!names.empty()) names += ',';
-            names += snapshot_.text(domain);
-        }
-    }
-
-    const Snapshot& snapshot_;
-    const View& view_;
-    std::vector<bool> counts_;  ///< By process.
-    std::vector<std::uint32_t> group_of_frame_;
-    std::unordered_map<Key, std::uint32_t, KeyHash> groups_by_key_;
-    std::vector<Group> groups_;
-    std::vector<std::pair<std::uint32_t, StringId>> domains_;
-};
-
-std::vector<Group> group_by_line(const Snapshot& snapshot, const View& view) { return Grouping(snapshot, view).take(); }
-
-Statistic to_statistic(Group&& group) {
-    return Statistic{std::string(group.key.file),
-                     group.key.line,
-                     std::string(group.function),
-                     group.key.by_function,
-                     std::move(group.domains),
-                     group.size_bytes,
-                     group.count};
+    return a.size() <=> b.size();
 }
 
-/// Tracebacks of one frame; function after them, for the groups that tracemalloc does not have.
-auto traceback(const Key& key) { return std::tie(key.file, key.line, key.function); }
+using Group = Aggregation::Group;
 
-struct GroupDiff {
-    Group now;
-    std::int64_t size_diff_bytes = 0;
-    std::int64_t count_diff = 0;
-
-    /// Of CPython's StatisticDiff._sort_key.
-    [[nodiscard]] auto rank() const { return std::tuple(magnitude(size_diff_bytes), now.size_bytes, magnitude(count_diff), now.count); }
-
-private:
-    /// |value| without the overflow of the smallest one.
-    static std::uint64_t magnitude(std::int64_t value) {
-        return value < 0 ? std::uint64_t{0} - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
+std::strong_ordering compare_keys(const Group& a, const Group& b, const View& view) {
+    const auto process = [](const Group& group) {
+        const bool known = group.site->process < group.snapshot->processes.size();
+        const Process none, &found = known ? group.snapshot->processes[group.site->process] : none;
+        return std::tuple(found.pid, found.start_time_ticks);
+    };
+    switch (view.by) {
+        case GroupBy::line:
+        case GroupBy::file:
+        case GroupBy::function: return place_of(*a.snapshot, a.frame, view.by) <=> place_of(*b.snapshot, b.frame, view.by);
+        case GroupBy::traceback:
+            return compare_stacks({*a.snapshot, *a.site, view.lines}, *a.snapshot, {*b.snapshot, *b.site, view.lines}, *b.snapshot);
+        case GroupBy::domain: return a.snapshot->text(a.site->domain) <=> b.snapshot->text(b.site->domain);
+        case GroupBy::process: return process(a) <=> process(b);
+        case GroupBy::thread: return std::tuple(process(a), a.site->thread) <=> std::tuple(process(b), b.site->thread);
     }
-};
-
-GroupDiff difference(Group&& now, std::uint64_t size_before, std::uint64_t count_before) {
-    const auto size_diff = static_cast<std::int64_t>(now.size_bytes - size_before);
-    const auto count_diff = static_cast<std::int64_t>(now.count - count_before);
-    return GroupDiff{std::move(now), size_diff, count_diff};
+    return std::strong_ordering::equal;
 }
 
-std::vector<GroupDiff> differences(std::vector<Group> old_groups, std::vector<Group> new_groups) {
-    std::unordered_map<Key, Group*, KeyHash> vanished;
-    for (Group& group : old_groups) vanished.emplace(group.key, &group);
-    std::vector<GroupDiff> diffs;
-    for (Group& group : new_groups) {
-        const auto before = vanished.find(group.key);
-        if (before == vanished.end()) {
-            diffs.push_back(difference(std::move(group), 0, 0));
-        } else {
-            diffs.push_back(difference(std::move(group), before->second->size_bytes, before->second->count));
-            vanished.erase(before);
-        }
+/// Numbers of groups, those of the highest rank first.
+template <typename Rank>
+std::vector<std::size_t> ordered(const Aggregation& all, const View& view, Rank rank) {
+    std::vector<std::size_t> order(all.groups().size());
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        const auto rank_a = rank(a), rank_b = rank(b);
+        return rank_a != rank_b ? rank_a > rank_b : compare_keys(all.groups()[a], all.groups()[b], view) > 0;
+    });
+    return order;
+}
+
+Statistic statistic(const Aggregation& all, std::size_t column, std::size_t index, const View& view) {
+    const Group& group = all.groups()[index];
+    const Sums& sums = all.sums(column, index);
+    const bool of_frame = view.by == GroupBy::line || view.by == GroupBy::function || view.by == GroupBy::traceback;
+    Statistic row;
+    if (of_frame || view.by == GroupBy::file) row.place = place_of(*group.snapshot, group.frame, view.by);
+    if (of_frame) row.function = row.place.by_function ? row.place.function : group.snapshot->text(group.snapshot->frame(group.frame).function);
+    row.domains = all.domains(index);
+    row.size_bytes = sums.size_bytes;
+    row.count = sums.count;
+    row.counters = sums.counters;
+    if (sums.oldest) row.oldest = age_of(*sums.oldest);
+    row.by = view.by;
+    row.lines = view.lines;
+    row.snapshot = group.snapshot;
+    row.site = group.site;
+    return row;
+}
+
+/// |after - before|, of any two.
+std::uint64_t distance(std::uint64_t after, std::uint64_t before) { return after > before ? after - before : before - after; }
+
+template <typename Row, typename Rank>
+void sort_by(std::vector<Row>& rows, Rank rank) {
+    std::stable_sort(rows.begin(), rows.end(), [&](const Row& a, const Row& b) { return rank(a) > rank(b); });
+}
+
+const Statistic& now(const Statistic& row) { return row; }
+const Statistic& now(const StatisticDiff& row) { return row.now; }
+
+template <typename Row>
+void sort_rows(std::vector<Row>& rows, Order order) {
+    switch (order) {
+        case Order::size: return sort_by(rows, [](const Row& row) { return std::tuple(now(row).size_bytes, now(row).count); });
+        case Order::count: return sort_by(rows, [](const Row& row) { return now(row).count; });
+        case Order::diff: return;
+        case Order::alloc: return sort_by(rows, [](const Row& row) { return now(row).counters.allocated_bytes; });
+        case Order::freed: return sort_by(rows, [](const Row& row) { return now(row).counters.freed_bytes; });
+        case Order::age: return sort_by(rows, [](const Row& row) { return now(row).oldest; });
     }
-    for (auto& [key, group] : vanished) {
-        const std::uint64_t size_before = std::exchange(group->size_bytes, 0);
-        const std::uint64_t count_before = std::exchange(group->count, 0);
-        diffs.push_back(difference(std::move(*group), size_before, count_before));
-    }
-    return diffs;
 }
 
 }  // namespace
 
-std::vector<Statistic> statistics_by_line(const Snapshot& snapshot, const View& view) {
-    std::vector<Group> groups = group_by_line(snapshot, view);
-    std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
-        if (a.size_bytes != b.size_bytes) return a.size_bytes > b.size_bytes;
-        if (a.count != b.count) return a.count > b.count;
-        return traceback(a.key) > traceback(b.key);
-    });
-    std::vector<Statistic> statistics;
-    statistics.reserve(groups.size());
-    for (Group& group : groups) statistics.push_back(to_statistic(std::move(group)));
-    return statistics;
+std::vector<Statistic> statistics(const Snapshot& snapshot, const View& view) {
+    Aggregation all(view);
+    all.add(snapshot);
+    const auto rank = [&](std::size_t i) { return std::tuple(all.sums(0, i).size_bytes, all.sums(0, i).count); };
+    std::vector<Statistic> rows;
+    rows.reserve(all.groups().size());
+    for (const std::size_t i : ordered(all, view, rank)) rows.push_back(statistic(all, 0, i, view));
+    return rows;
 }
 
-std::vector<StatisticDiff> compare_by_line(const Snapshot& before, const Snapshot& after, const View& view) {
-    std::vector<GroupDiff> diffs = differences(group_by_line(before, view), group_by_line(after, view));
-    std::sort(diffs.begin(), diffs.end(), [](const GroupDiff& a, const GroupDiff& b) {
-        const auto rank_a = a.rank(), rank_b = b.rank();
-        return rank_a != rank_b ? rank_a > rank_b : traceback(a.now.key) > traceback(b.now.key);
-    });
-    std::vector<StatisticDiff> statistics;
-    statistics.reserve(diffs.size());
-    for (GroupDiff& diff : diffs) {
-        statistics.push_back(StatisticDiff{to_statistic(std::move(diff.now)), diff.size_diff_bytes, diff.count_diff});
+std::vector<StatisticDiff> compare(const Snapshot& before, const Snapshot& after, const View& view) {
+    Aggregation all(view);
+    all.add(after);
+    all.add(before);
+    // Of CPython's StatisticDiff._sort_key.
+    const auto rank = [&](std::size_t i) {
+        const Sums &new_sums = all.sums(0, i), &old_sums = all.sums(1, i);
+        return std::tuple(distance(new_sums.size_bytes, old_sums.size_bytes), new_sums.size_bytes, distance(new_sums.count, old_sums.count),
+                          new_sums.count);
+    };
+    std::vector<StatisticDiff> rows;
+    rows.reserve(all.groups().size());
+    for (const std::size_t i : ordered(all, view, rank)) {
+        const Sums &new_sums = all.sums(0, i), &old_sums = all.sums(1, i);
+        rows.push_back({statistic(all, 0, i, view), static_cast<std::int64_t>(new_sums.size_bytes - old_sums.size_bytes),
+                        static_cast<std::int64_t>(new_sums.count - old_sums.count)});
     }
-    return statistics;
+    return rows;
 }
+
+std::vector<Growth> growth(std::span<const Snapshot> snapshots, const View& view) {
+    Aggregation all(view);
+    // The last one first: it gives the groups their names.
+    for (auto snapshot = snapshots.rbegin(); snapshot != snapshots.rend(); ++snapshot) all.add(*snapshot);
+    const std::size_t last = snapshots.size() - 1;
+    const auto size_at = [&](std::size_t moment, std::size_t group) { return all.sums(last - moment, group).size_bytes; };
+    const auto rank = [&](std::size_t i) { return std::tuple(size_at(last, i) - std::min(size_at(0, i), size_at(last, i)), size_at(last, i)); };
+    std::vector<Growth> rows;
+    for (const std::size_t i : ordered(all, view, rank)) {
+        Growth row;
+        for (std::size_t moment = 0; moment <= last; ++moment) row.sizes.push_back(size_at(moment, i));
+        if (std::ranges::adjacent_find(row.sizes, std::ranges::greater_equal{}) != row.sizes.end()) continue;
+        row.now = statistic(all, 0, i, view);
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+void sort(std::vector<Statistic>& rows, Order order) { sort_rows(rows, order); }
+
+void sort(std::vector<StatisticDiff>& rows, Order order) { sort_rows(rows, order); }
 
 }  // namespace memtrace

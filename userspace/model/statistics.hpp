@@ -1,25 +1,35 @@
-// Groups a snapshot's live blocks by line, as tracemalloc does (CPython Lib/tracemalloc.py is the contract).
+// Statistics of a snapshot and differences of two, as tracemalloc makes them (CPython Lib/tracemalloc.py is the contract).
 #pragma once
 
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "model/filter.hpp"
-#include "model/snapshot.hpp"
+#include "model/aggregation.hpp"
+#include "model/view.hpp"
 
 namespace memtrace {
 
-/// One group of live blocks. Ordering follows tracemalloc: (size, count, traceback) descending; file names compare as bytes,
-/// which is Python's order of code points for UTF-8.
+/// One group of blocks. Refers to the snapshot it was made from, which must outlive it.
 struct Statistic {
-    std::string file;  ///< "<unknown>" with line 0 where no frame is known.
-    std::uint32_t line = 0;
-    std::string function;      ///< Of the first such frame seen; for display only, unless by_function.
-    bool by_function = false;  ///< The key is (file, function): native code of which no line is known, told apart by symbol.
-    std::string domains;       ///< Names of the domains in the group, sorted, joined by ','; for display only.
+    Place place;                ///< By line, file or function: what they share. By traceback: of its oldest frame.
+    std::string_view function;  ///< Of one such frame; for display only, unless place.by_function. Empty by file, domain, process, thread.
+    std::string domains;        ///< Names of the domains in the group, sorted, joined by ','; for display only, unless by domain.
     std::uint64_t size_bytes = 0;
     std::uint64_t count = 0;
-    bool operator==(const Statistic&) const = default;
+    Counters counters;                                ///< Of all blocks of the group.
+    std::optional<std::chrono::milliseconds> oldest;  ///< Age of its oldest block, a sixteenth older at most; none: not known.
+    GroupBy by = GroupBy::line;
+    Lines lines = Lines::python;
+    const Snapshot* snapshot = nullptr;
+    const Site* site = nullptr;  ///< One of its sites: has the traceback, the process, the thread where they are the key.
+
+    [[nodiscard]] Stack stack() const { return {*snapshot, *site, lines}; }
+    /// None where the snapshot lists none.
+    [[nodiscard]] const Process* process() const {
+        return site->process < snapshot->processes.size() ? &snapshot->processes[site->process] : nullptr;
+    }
 };
 
 /// What changed in one group between two snapshots. `now` holds the new values (0 when the group vanished, which keeps its names).
@@ -27,28 +37,37 @@ struct StatisticDiff {
     Statistic now;
     std::int64_t size_diff_bytes = 0;
     std::int64_t count_diff = 0;
-    bool operator==(const StatisticDiff&) const = default;
 };
 
-/// The frame that a block is shown by.
-enum class Lines {
-    python,  ///< The newest one: the Python line where there is one.
-    native,  ///< The newest native one, also of blocks allocated below Python code; the newest one where no native frame is known.
+/// How one group developed over several snapshots.
+struct Growth {
+    Statistic now;
+    std::vector<std::uint64_t> sizes;  ///< In each snapshot.
+    [[nodiscard]] std::uint64_t total() const { return sizes.back() - sizes.front(); }
 };
 
-/// How a snapshot is looked at. As it is by default, tracemalloc would show the same.
-struct View {
-    std::vector<DomainFilter> filters;  ///< Other blocks do not count (passes()).
-    Lines lines = Lines::python;
-    bool operator==(const View&) const = default;
+/// Groups without blocks that count are left out. Ordered by (size, count, key) descending; tracebacks compare from the oldest
+/// frame on, frames by file, line and function, names as Python compares them.
+std::vector<Statistic> statistics(const Snapshot& snapshot, const View& view = {});
+std::vector<Statistic> statistics(Snapshot&&, const View& = {}) = delete;
+
+/// Both snapshots in the same view, unchanged groups included; order (|size diff|, size, |count diff|, count, key) descending.
+std::vector<StatisticDiff> compare(const Snapshot& before, const Snapshot& after, const View& view = {});
+
+/// Groups whose size grew from each snapshot to the next, ordered by (total growth, size, key) descending. At least two snapshots.
+std::vector<Growth> growth(std::span<const Snapshot> snapshots, const View& view = {});
+
+/// What comes first. Equal ones stay in the order of statistics() or compare().
+enum class Order {
+    size,  ///< By (size, count, key).
+    count,
+    diff,   ///< As compare() has it. Of single snapshots: not possible, as if it were `size`.
+    alloc,  ///< Bytes allocated since tracing began.
+    freed,
+    age,  ///< That of the oldest block.
 };
 
-/// Live blocks by (file, line) of the frame they are shown by; groups without live blocks are left out. `.pyc` is read as `.py`.
-/// Indexes of the snapshot must be in range (those of decode_snapshot() and Interner are).
-std::vector<Statistic> statistics_by_line(const Snapshot& snapshot, const View& view = {});
-
-/// Compares by line, both snapshots in the same view, unchanged groups included; order (|size diff|, size, |count diff|, count, traceback)
-/// descending.
-std::vector<StatisticDiff> compare_by_line(const Snapshot& before, const Snapshot& after, const View& view = {});
+void sort(std::vector<Statistic>& rows, Order order);
+void sort(std::vector<StatisticDiff>& rows, Order order);
 
 }  // namespace memtrace

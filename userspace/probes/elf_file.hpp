@@ -50,6 +50,13 @@ public:
     /// The table of section type SHT_DYNSYM or SHT_SYMTAB; empty when there is none or it is damaged.
     [[nodiscard]] ElfSymbols symbols(std::uint32_t section_type) const;
 
+    struct Section {
+        std::uint64_t address = 0;
+        std::vector<std::byte> bytes;
+    };
+    /// The first section of that name, of at most `most_bytes`.
+    [[nodiscard]] std::optional<Section> section(std::string_view name, std::uint64_t most_bytes) const;
+
 private:
     /// What the file holds of [offset, offset + size): may be shorter.
     [[nodiscard]] std::vector<std::byte> read(std::uint64_t offset, std::uint64_t size) const;

@@ -168,6 +168,13 @@ std::optional<std::uint64_t> ElfImage::address_of(std::uint64_t offset) const {
     return std::nullopt;
 }
 
+std::optional<ElfSection> ElfImage::section(std::string_view name) const {
+    constexpr std::uint64_t most_bytes = 1U << 20;
+    std::optional<ElfFile::Section> found = state_->file.section(name, most_bytes);
+    if (!found) return std::nullopt;
+    return ElfSection{found->address, std::move(found->bytes)};
+}
+
 bool ElfImage::position_independent() const { return state_->file.header().e_type == ET_DYN; }
 
 std::uint64_t ElfImage::entry_point() const { return state_->file.header().e_entry; }

@@ -30,6 +30,11 @@ struct ElfSymbol {
     std::uint64_t size = 0;
 };
 
+struct ElfSection {
+    std::uint64_t address = 0;
+    std::vector<std::byte> bytes;
+};
+
 /// Move-only owner of the open file and of what was read from it; the spans it hands out live as long as it does.
 /// Addresses are link-time virtual addresses; offsets are places in the file. One thread at a time: queries read lazily.
 class ElfImage {
@@ -53,6 +58,8 @@ public:
     [[nodiscard]] std::span<const std::byte> bytes_at(std::uint64_t address, std::size_t size) const;
     [[nodiscard]] std::optional<std::uint64_t> offset_of(std::uint64_t address) const;
     [[nodiscard]] std::optional<std::uint64_t> address_of(std::uint64_t offset) const;
+    /// The section of that name, read anew; nothing when there is none or it has more than 1 MiB.
+    [[nodiscard]] std::optional<ElfSection> section(std::string_view name) const;
     [[nodiscard]] bool position_independent() const;  ///< ET_DYN.
     [[nodiscard]] std::uint64_t entry_point() const;  ///< e_entry.
     /// Name of the nearest symbol at or below `address`, as "symbol+0x1f" ("symbol" at its start), if any covers it.

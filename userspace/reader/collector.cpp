@@ -83,14 +83,21 @@ void Collector::handle(std::span<const std::byte> record) {
         if (const auto* event = as<mt_code_event>(record)) handle_code(*event);
     } else if (*type == MT_EVENT_EXEC) {
         exec_seen_ = true;
+    } else if (*type == MT_EVENT_MARK) {
+        if (const auto* event = as<mt_mark_event>(record)) handle_mark(*event, record);
     }
 }
 
-void Collector::handle_code(const mt_code_event& event) {
+const TracedProcess* Collector::process_at(std::uint32_t index) const {
     const auto& processes = session_.processes();
-    const auto found = std::find_if(processes.begin(), processes.end(), [&](const auto& process) { return process->index() == event.process; });
-    if (found == processes.end()) return;
-    const TracedProcess& process = **found;
+    const auto found = std::find_if(processes.begin(), processes.end(), [&](const auto& process) { return process->index() == index; });
+    return found == processes.end() ? nullptr : found->get();
+}
+
+void Collector::handle_code(const mt_code_event& event) {
+    const TracedProcess* const known = process_at(event.process);
+    if (!known) return;
+    const TracedProcess& process = *known;
     const std::vector<PlannedPython>& pythons = process.plan().pythons;
     if (event.interpreter >= pythons.size()) return;
     CodeObjects::Code code;
@@ -235,6 +242,8 @@ Snapshot Collector::snapshot(Detail detail) {
     result.threads_apart = kernel.capacities().threads_apart;
     result.frame_limit = kernel.capacities().frames;
     result.notes = notes();
+    result.marks.assign(marks_.begin(), marks_.end());
+    result.marks_dropped = marks_dropped_;
     result.strings = names_.strings;
     result.frames = names_.frames;
     return result;

@@ -3,11 +3,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "loader/session.hpp"
@@ -59,6 +61,8 @@ public:
     /// The block of a traced process that begins at `address` or, if none does, that contains it: a Python object lies 16 or 32 bytes
     /// behind its block's start. Reads the whole live table.
     std::optional<BlockInfo> where(int pid, std::uint64_t address);
+    /// Keeps a named moment; a name that was there before gets "-2", "-3" … The name it has now.
+    std::string add_mark(Mark mark);
     /// The target runs another program: names of native addresses are looked up anew.
     void image_replaced() { image_replaced(session_.root()); }
     void image_replaced(TracedProcess& process);
@@ -92,6 +96,9 @@ private:
     };
     void handle(std::span<const std::byte> record);
     void handle_code(const mt_code_event& event);
+    void handle_mark(const mt_mark_event& event, std::span<const std::byte> record);
+    static std::string read_name(const Target& target, std::uint64_t address);
+    [[nodiscard]] const TracedProcess* process_at(std::uint32_t index) const;
     void take_in();
     void name_pending();
     void name_site(std::uint32_t id);
@@ -129,6 +136,9 @@ private:
     std::vector<std::uint32_t> pending_;  ///< New sites of this reading, to be named together.
     bool symbols_in_use_ = false;
     std::uint64_t unresolved_ = 0;
+    std::deque<Mark> marks_;
+    std::uint64_t marks_dropped_ = 0;
+    std::unordered_map<std::string, std::uint64_t> mark_names_;  ///< The next number to tell it by.
     bool exec_seen_ = false;
 };
 

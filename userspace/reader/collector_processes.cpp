@@ -178,6 +178,7 @@ std::vector<std::string> Collector::notes() const {
     for (const auto& process : session_.processes())
         for (const std::string& note : process->plan().notes)
             if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
+    for (std::string& note : session_.mark_notes()) notes.push_back(std::move(note));
     if (dropped_ > 0) notes.push_back("of " + std::to_string(dropped_) + " processes that ended early only the totals are kept, not their lines");
     return notes;
 }

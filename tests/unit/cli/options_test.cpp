@@ -157,7 +157,7 @@ RULE("every option of a trace arrives where it belongs") {
     CHECK(trace.output == "a.pb.gz");
     CHECK(trace.snapshot_every_s == 2.5);
     CHECK(trace.snapshot_template == "x-$counter");
-    CHECK(trace.view == View{.filters = {{false, "mmap"}}, .lines = Lines::native});
+    CHECK(trace.view == View{.filters = {.domains = {{false, "mmap"}}, .files = {}}, .lines = Lines::native});
     CHECK(trace.frames == 16);
     CHECK(trace.live_blocks == std::uint64_t{1} << 32);
     CHECK(trace.sites == 64U);
@@ -230,15 +230,15 @@ RULE("a domain is shown alone by its name or with a plus before it, and left out
         first.insert(first.end(), words.begin(), words.end());
         return first;
     };
-    CHECK(parsed_as<TraceOptions>(behind({"-p", "1"})).view.filters == filters);
-    CHECK(parsed_as<StatsOptions>(behind({"stats", "a"})).view.filters == filters);
-    CHECK(parsed_as<DiffOptions>(behind({"diff", "a", "b"})).view.filters == filters);
+    CHECK(parsed_as<TraceOptions>(behind({"-p", "1"})).view.filters.domains == filters);
+    CHECK(parsed_as<StatsOptions>(behind({"stats", "a"})).view.filters.domains == filters);
+    CHECK(parsed_as<DiffOptions>(behind({"diff", "a", "b"})).view.filters.domains == filters);
 }
 
 RULE("a domain takes one word: what follows is a file or a command") {
     const auto stats = parsed_as<StatsOptions>({"stats", "--domain", "-obj", "a.pb.gz"});
     CHECK(stats.file == "a.pb.gz");
-    CHECK(stats.view.filters == std::vector<DomainFilter>{{false, "obj"}});
+    CHECK(stats.view.filters.domains == std::vector<DomainFilter>{{false, "obj"}});
     const auto diff = parsed_as<DiffOptions>({"diff", "--domain", "raw", "old", "new"});
     CHECK(diff.before == "old");
     CHECK(diff.after == "new");

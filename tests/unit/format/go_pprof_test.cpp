@@ -98,6 +98,13 @@ RULE("pprof keeps Python's bracketed names, lines, and all that makes our snapsh
     CHECK(tags.find("comm:") != std::string::npos);
     CHECK(tags.find("domain:") != std::string::npos);
     CHECK(tags.find("pid:") != std::string::npos);
+    CHECK(tags.find(" thread:") != std::string::npos);
+    CHECK(tags.find("worker") != std::string::npos);
+    const std::string of_thread = run("-top -unit=B -nodefraction=0 -tagfocus=thread=4243 " + (folder / "a.mt").string());
+    INFO(of_thread);
+    CHECK(flat_by_name(of_thread)["Cache.put"] == "38400B");
+    CHECK(of_thread.find("<module>") != std::string::npos);
+    CHECK(of_thread.find("libfoo") == std::string::npos);
 }
 
 RULE("pprof -diff_base subtracts one snapshot from another") {

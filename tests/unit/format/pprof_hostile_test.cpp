@@ -189,6 +189,49 @@ RULE("announced strings and sites that are not there, or too many, are refused")
     CHECK(what_content(content(rich_snapshot()) + std::string("\x12\x00", 2)) == "the file is damaged: it holds more samples than sites");
 }
 
+RULE("blocks that do not fit their sites, or exceed a number, are refused") {
+    struct Columns {
+        std::vector<std::uint64_t> groups, sizes, ages, counts;
+    };
+    const auto refusal = [](const Columns& columns) {
+        const std::string raw = profile_with([&](auto& part) {
+            part.add_uint32(wire::OurPart::format_version, wire::kFormatVersion);
+            const std::vector<std::uint64_t> two{0, 0};
+            for (const auto column : {wire::OurPart::site_process, wire::OurPart::site_domain, wire::OurPart::site_total_frames})
+                part.add_packed_uint64(column, two.begin(), two.end());
+            part.add_packed_uint64(wire::OurPart::site_block_groups, columns.groups.begin(), columns.groups.end());
+            part.add_packed_uint64(wire::OurPart::block_size, columns.sizes.begin(), columns.sizes.end());
+            part.add_packed_uint64(wire::OurPart::block_age, columns.ages.begin(), columns.ages.end());
+            part.add_packed_uint64(wire::OurPart::block_count, columns.counts.begin(), columns.counts.end());
+        });
+        return what_content(raw);
+    };
+    const std::string damaged = "the file is damaged: ";
+    CHECK(refusal({{1, 1}, {1, 1}, {1, 1}, {1, 1}}) == damaged + "it holds fewer samples than sites");
+    CHECK(refusal({{2}, {1, 1}, {1, 1}, {1, 1}}) == damaged + "the columns of its sites differ in length");
+    CHECK(refusal({{1, 1}, {1, 1}, {1}, {1, 1}}) == damaged + "the columns of its blocks differ in length");
+    CHECK(refusal({{1, 1}, {1, 1}, {1, 1}, {1}}) == damaged + "the columns of its blocks differ in length");
+    CHECK(refusal({{1, 0}, {1, 1}, {1, 1}, {1, 1}}) == damaged + "its sites announce other blocks than there are");
+    CHECK(refusal({{0xffffffff, 0xffffffff}, {1}, {1}, {1}}) == damaged + "its sites announce other blocks than there are");
+    CHECK(refusal({{}, {1}, {1}, {1}}) == damaged + "its sites announce other blocks than there are");
+    CHECK(refusal({{2, 0}, {1, ~std::uint64_t{0}}, {1, 1}, {1, 1}}) == damaged + "the size or the age of a block is too large");
+    CHECK(refusal({{2, 0}, {1, 0}, {0xffff, 1}, {1, 1}}) == damaged + "the size or the age of a block is too large");
+    CHECK(refusal({{2, 0}, {1, 1}, {0xffff, 0x10000}, {1, 1}}) == damaged + "a number among the groups of blocks is too large");
+}
+
+RULE("user data and marks beyond their limits are refused while they are read") {
+    const std::string raw = profile_with([](auto& part) {
+        part.add_uint32(wire::OurPart::format_version, wire::kFormatVersion);
+        for (std::size_t i = 0; i <= wire::kMaxUserData; ++i) part.add_message(wire::OurPart::user_datum, std::string());
+    });
+    CHECK(what_content(raw) == "the file is damaged: more user data than the 1048576 possible");
+    const std::string marks = profile_with([](auto& part) {
+        part.add_uint32(wire::OurPart::format_version, wire::kFormatVersion);
+        for (std::size_t i = 0; i <= wire::kMaxMarks; ++i) part.add_message(wire::OurPart::mark, std::string());
+    });
+    CHECK(what_content(marks) == "the file is damaged: more marks than the 131072 possible");
+}
+
 RULE("columns of unequal length and numbers beyond 32 bits are refused") {
     const auto with_lines = [](std::vector<std::uint64_t> lines) {
         return profile_with([&](auto& part) {

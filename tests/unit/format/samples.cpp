@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <limits>
+#include <map>
 #include <stdexcept>
 
 #include "support/catch.hpp"
@@ -19,6 +21,15 @@ std::uint64_t random_size(std::mt19937_64& random) {
     constexpr std::array<std::uint64_t, 12> kEdges{0, 1, 99, 100, 1023, 1024, 10239, 10240, 102399, 102400, 10485759, std::uint64_t{1} << 40};
     if (random() % 3 == 0) return kEdges[random() % kEdges.size()] + random() % 3;
     return random() >> (20 + random() % 44);
+}
+
+/// The same blocks, each of some age.
+std::vector<BlockGroup> random_groups(std::mt19937_64& random, std::vector<std::uint64_t> sizes) {
+    std::map<std::pair<std::uint64_t, AgeStep>, std::uint64_t> counts;
+    for (const std::uint64_t size : sizes) ++counts[{size, AgeStep{static_cast<std::uint16_t>(random() % 3)}}];
+    std::vector<BlockGroup> groups;
+    for (const auto& [key, count] : counts) groups.push_back({key.first, key.second, count});
+    return groups;
 }
 
 }  // namespace
@@ -52,6 +63,18 @@ Snapshot rich_snapshot() {
                       {0, malloc, {native, invalid, native}, 300, {7, 0, 0, 0}},
                       {1, malloc, {unknown}, 1, {~std::uint64_t{0}, ~std::uint64_t{0}, 1, 2}},
                       {0, obj, {module}, 1, {1, 16, 2, 32}}};
+    snapshot.has_blocks = true;
+    snapshot.threads_apart = true;
+    snapshot.sites[0].thread = 4243;
+    snapshot.sites[0].thread_name = interner.string("worker \xf0\x9f\x90\x8d");
+    snapshot.sites[0].blocks = {{0, AgeStep{0}, 1}, {64, AgeStep{3}, 590}, {64, AgeStep{65535}, 8}, {704, AgeStep{2}, 1}};
+    snapshot.sites[1].thread = 2'147'483'647;
+    snapshot.sites[2].blocks = {{0, AgeStep{0}, 0}, {~std::uint64_t{0}, AgeStep{65535}, ~std::uint64_t{0}}};
+    snapshot.name = "after \xff-2";
+    snapshot.user_data = {{"cache", "size", std::numeric_limits<std::int64_t>::min()}, {"", "", -1}, {"users", "number", 12}};
+    snapshot.marks = {{"Before f()", snapshot.time - std::chrono::seconds(90), 4242, 1'000'000, {}},
+                      {"\xff", decltype(snapshot.time)::min(), -1, ~std::uint64_t{0}, {{"cache", "size", 7}}}};
+    snapshot.marks_dropped = 3;
     snapshot.probes = {{"malloc", "/lib/libc.so.6", 0x98e20, "malloc+0", "push rbp", "emulated", 812.5, 123'456},
                        {"obj.free", "/usr/bin/python3.11", 1, "", "", "single-stepped", 0, 0}};
     snapshot.losses = {{"live table full", 0, true}, {"untracked frees", 1204, false}};
@@ -76,6 +99,9 @@ Snapshot random_snapshot(std::mt19937_64& random) {
     Snapshot snapshot;
     Interner interner(snapshot);
     snapshot.processes.resize(1 + random() % 3);
+    constexpr std::array<std::string_view, 4> kThreads{"", "python3", "worker-1", "\xc3\xa9"};
+    snapshot.has_blocks = random() % 4 != 0;
+    snapshot.threads_apart = random() % 3 == 0;
     const std::size_t sites = random() % 40;
     for (std::size_t i = 0; i < sites; ++i) {
         Site site;
@@ -88,10 +114,17 @@ Snapshot random_snapshot(std::mt19937_64& random) {
                 interner.frame({kFiles[random() % kFiles.size()], line, "f", line == 0 || random() % 2 == 0, line + column, column, column * 7}));
         }
         site.total_frames = static_cast<std::uint32_t>(site.frames.size());
+        std::vector<std::uint64_t> live;
         for (std::uint64_t blocks = random() % 6; blocks > 0; --blocks) {
             const std::uint64_t size = random_size(random);
             const bool freed = random() % 3 == 0;
             site.counters += Counters{1, size, freed ? 1U : 0U, freed ? size : 0};
+            if (!freed) live.push_back(size);
+        }
+        if (snapshot.has_blocks) site.blocks = random_groups(random, std::move(live));
+        if (snapshot.threads_apart) {
+            site.thread = static_cast<std::int32_t>(random() % 4);
+            site.thread_name = interner.string(kThreads[static_cast<std::size_t>(site.thread)]);
         }
         snapshot.sites.push_back(std::move(site));
     }
@@ -116,6 +149,28 @@ Snapshot large_snapshot(std::size_t count, std::size_t depth) {
         const std::uint64_t blocks = 1 + random() % 5000, size = 16 * (1 + random() % 32);
         site.counters = {blocks, blocks * size, blocks / 3, blocks / 3 * size};
         snapshot.sites.push_back(std::move(site));
+    }
+    return snapshot;
+}
+
+Snapshot large_snapshot_with_blocks(std::size_t count, std::size_t depth, std::size_t groups) {
+    std::mt19937_64 random(groups);
+    Snapshot snapshot = large_snapshot(count, depth);
+    snapshot.has_blocks = true;
+    std::vector<std::map<std::pair<std::uint64_t, AgeStep>, std::uint64_t>> of_site(count);
+    for (std::size_t made = 0; made < groups;) {
+        // Few sites have many groups, as in programs: the square of a uniform number leans to the first ones.
+        const std::size_t i = (random() % count) * (random() % count) / count;
+        const std::uint64_t size = 16 * (1 + random() % (i % 3 == 0 ? 64 : 2));
+        made += of_site[i].try_emplace({size, age_step(std::chrono::milliseconds(random() % 3'600'000))}, 1 + random() % 3).second ? 1 : 0;
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+        Site& site = snapshot.sites[i];
+        site.counters = {};
+        for (const auto& [key, blocks] : of_site[i]) {
+            site.blocks.push_back({key.first, key.second, blocks});
+            site.counters += {blocks, blocks * key.first, 0, 0};
+        }
     }
     return snapshot;
 }

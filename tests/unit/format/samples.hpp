@@ -19,6 +19,8 @@ Snapshot random_snapshot(std::mt19937_64& random);
 
 /// `count` different stacks of `depth` frames over realistic names.
 Snapshot large_snapshot(std::size_t count, std::size_t depth);
+/// The same with `groups` groups of blocks in all, of ages up to an hour.
+Snapshot large_snapshot_with_blocks(std::size_t count, std::size_t depth, std::size_t groups);
 
 /// One process, and one site of `blocks` live blocks of `bytes` in all for each call.
 class SnapshotBuilder {

@@ -6,6 +6,21 @@
 
 using namespace memtrace;
 
+namespace {
+
+Statistic row(std::string_view file, std::uint32_t line, std::string_view function, bool by_function, const char* domains, std::uint64_t bytes,
+              std::uint64_t count) {
+    Statistic row;
+    row.place = {file, line, by_function ? function : "", by_function};
+    row.function = function;
+    row.domains = domains;
+    row.size_bytes = bytes;
+    row.count = count;
+    return row;
+}
+
+}  // namespace
+
 RULE("sizes change unit where tracemalloc's do, and get a decimal only below 100") {
     CHECK(format_size(0) == "0 B");
     CHECK(format_size(99) == "99 B");
@@ -31,22 +46,21 @@ RULE("size differences always have a sign, zero a plus") {
 }
 
 RULE("a statistic is printed as tracemalloc prints it, without average when there is no block") {
-    CHECK(format_line(Statistic{"a.py", 12, "f", false, "obj", 1000, 3}) == "a.py:12: size=1000 B, count=3, average=333 B");
-    CHECK(format_line(Statistic{"a.py", 12, "f", false, "obj", 5, 2}) == "a.py:12: size=5 B, count=2, average=2 B");
-    CHECK(format_line(Statistic{"<unknown>", 0, "", false, "obj", 0, 1}) == "<unknown>:0: size=0 B, count=1, average=0 B");
-    CHECK(format_line(Statistic{"a.py", 12, "f", false, "", 0, 0}) == "a.py:12: size=0 B, count=0");
+    CHECK(format_line(row("a.py", 12, "f", false, "obj", 1000, 3)) == "a.py:12: size=1000 B, count=3, average=333 B");
+    CHECK(format_line(row("a.py", 12, "f", false, "obj", 5, 2)) == "a.py:12: size=5 B, count=2, average=2 B");
+    CHECK(format_line(row("<unknown>", 0, "", false, "obj", 0, 1)) == "<unknown>:0: size=0 B, count=1, average=0 B");
+    CHECK(format_line(row("a.py", 12, "f", false, "", 0, 0)) == "a.py:12: size=0 B, count=0");
 }
 
 RULE("a difference shows new values with their change in parentheses") {
-    CHECK(format_line(StatisticDiff{{"a.py", 1, "f", false, "obj", 20480, 2}, 10240, 1}) ==
+    CHECK(format_line(StatisticDiff{row("a.py", 1, "f", false, "obj", 20480, 2), 10240, 1}) ==
           "a.py:1: size=20.0 KiB (+10.0 KiB), count=2 (+1), average=10.0 KiB");
-    CHECK(format_line(StatisticDiff{{"a.py", 1, "f", false, "obj", 0, 0}, -16, -1}) == "a.py:1: size=0 B (-16 B), count=0 (-1)");
-    CHECK(format_line(StatisticDiff{{"a.py", 1, "f", false, "obj", 8, 1}, 0, 0}) == "a.py:1: size=8 B (+0 B), count=1 (+0), average=8 B");
+    CHECK(format_line(StatisticDiff{row("a.py", 1, "f", false, "obj", 0, 0), -16, -1}) == "a.py:1: size=0 B (-16 B), count=0 (-1)");
+    CHECK(format_line(StatisticDiff{row("a.py", 1, "f", false, "obj", 8, 1), 0, 0}) == "a.py:1: size=8 B (+0 B), count=1 (+0), average=8 B");
 }
 
 RULE("a group of one function shows it after the object file") {
-    CHECK(format_line(Statistic{"libfoo.so.1", 0, "symbol+0x1f", true, "malloc", 64, 2}) ==
-          "libfoo.so.1(symbol+0x1f):0: size=64 B, count=2, average=32 B");
+    CHECK(format_line(row("libfoo.so.1", 0, "symbol+0x1f", true, "malloc", 64, 2)) == "libfoo.so.1(symbol+0x1f):0: size=64 B, count=2, average=32 B");
 }
 
 RULE("text for terminals keeps every script and escapes control characters") {

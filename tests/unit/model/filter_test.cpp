@@ -7,16 +7,15 @@ using namespace memtrace;
 
 namespace {
 
-using Filters = std::vector<DomainFilter>;
-
 /// Of one site a domain, those that pass.
-std::string passing(const Filters& filters) {
+std::string passing(std::vector<DomainFilter> domains) {
     Snapshot snapshot;
     Interner interner(snapshot);
+    const Filters filters{.domains = std::move(domains), .files = {}};
     std::string names;
     for (const char* domain : {"malloc", "mmap", "raw", "mem", "obj"}) {
         const Site site{.domain = interner.string(domain)};
-        if (passes(snapshot, site, filters)) names += std::string(names.empty() ? "" : " ") + domain;
+        if (SiteFilter(snapshot, filters).passes(site)) names += std::string(names.empty() ? "" : " ") + domain;
     }
     return names;
 }
@@ -50,4 +49,62 @@ RULE("a filter matches the whole name of a domain, and one for a domain that doe
     CHECK(passing({{true, ""}}).empty());
     CHECK(passing({{true, "rawest"}}).empty());
     CHECK(passing({{false, "rawest"}}) == "malloc mmap raw mem obj");
+}
+
+namespace {
+
+/// Whether a block passes whose stack is caller.py:1 below /srv/work.pyc:7, and C code below that.
+bool passes(FileFilter filter, Lines lines = Lines::python) {
+    Snapshot snapshot;
+    Interner interner(snapshot);
+    const Site site{.domain = interner.string("malloc"),
+                    .frames = {interner.frame({"/srv/work.pyc", 7, "f", true}), interner.frame({"caller.py", 1, "g", true}),
+                               interner.frame({"work.c", 9, "h", false})}};
+    const Filters filters{.domains = {}, .files = {std::move(filter)}};
+    return SiteFilter(snapshot, filters, lines).passes(site);
+}
+
+}  // namespace
+
+RULE("a file filter looks at the newest frame, or at all when asked to") {
+    CHECK(passes({true, "*/work.py"}));
+    CHECK_FALSE(passes({true, "caller.py"}));
+    CHECK(passes({true, "caller.py", {}, true}));
+    CHECK(passes({false, "caller.py"}));
+    CHECK_FALSE(passes({false, "caller.py", {}, true}));
+    CHECK_FALSE(passes({true, "other.py", {}, true}));
+}
+
+RULE("a file filter with a line wants both") {
+    CHECK(passes({true, "/srv/*", 7}));
+    CHECK_FALSE(passes({true, "/srv/*", 8}));
+    CHECK(passes({false, "/srv/*", 8}));
+    CHECK(passes({true, "c*", 1, true}));
+    CHECK_FALSE(passes({true, "c*", 7, true}));
+}
+
+RULE(".pyc is read as .py in the pattern as in the name") {
+    CHECK(passes({true, "/srv/work.pyc"}));
+    CHECK(passes({true, "*.pyc"}));
+    CHECK_FALSE(passes({true, "*.pyc*"}));
+}
+
+RULE("filters see the frames that the view shows: native ones below Python code only with native lines") {
+    CHECK_FALSE(passes({true, "work.c", {}, true}));
+    CHECK(passes({true, "work.c"}, Lines::native));
+    CHECK(passes({true, "caller.py", {}, true}, Lines::native));
+}
+
+RULE("file filters and domain filters join by one rule") {
+    Snapshot snapshot;
+    Interner interner(snapshot);
+    const Site site{.domain = interner.string("obj"), .frames = {interner.frame({"a.py", 1, "f", true})}};
+    const auto passing = [&](std::vector<DomainFilter> domains, std::vector<FileFilter> files) {
+        const Filters filters{std::move(domains), std::move(files)};
+        return SiteFilter(snapshot, filters).passes(site);
+    };
+    CHECK(passing({{true, "raw"}}, {{true, "a.py"}}));  // any inclusive one is enough
+    CHECK(passing({{true, "obj"}}, {{true, "b.py"}}));
+    CHECK_FALSE(passing({{true, "obj"}}, {{false, "a.py"}}));
+    CHECK_FALSE(passing({{false, "obj"}}, {{true, "a.py"}}));
 }

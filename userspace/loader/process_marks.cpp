@@ -1,0 +1,73 @@
+// The marks of one process: where they are, and their probes.
+#include <algorithm>
+
+#include "loader/traced_process.hpp"
+#include "process/maps.hpp"
+
+namespace memtrace {
+namespace {
+
+// A library's first calls come soon after it was loaded; those who asked for functions want to see them. Marks in the code wait longer.
+constexpr auto look_for_functions = std::chrono::milliseconds(40);
+constexpr auto look_for_others = std::chrono::seconds(1);
+
+// Of the files a process executes code from; made-up code comes and goes and carries no marks.
+std::uint64_t hash_of_code(int pid) {
+    const Result<std::vector<Mapping>> maps = read_maps(pid);
+    if (!maps) return 0;
+    std::uint64_t hash = 1;
+    for (const Mapping& mapping : *maps)
+        if (mapping.executable && mapping.inode != 0) hash = (hash ^ mapping.inode ^ mapping.device << 40) * 0x9e3779b97f4a7c15U;
+    return hash;
+}
+
+}  // namespace
+
+void TracedProcess::take_marks() {
+    code_seen_ = hash_of_code(pid());
+    code_looked_at_ = std::chrono::steady_clock::now();
+    mark_notes_.clear();
+    std::vector<PlannedMark> fresh = plan_marks(modules_, context_.marks, context_.calibration.costs, mark_notes_);
+    std::erase_if(fresh, [this](const PlannedMark& mark) {
+        return std::any_of(marks_.begin(), marks_.end(), [&](const PlannedMark& known) { return known.same_place(mark); });
+    });
+    for (const PlannedMark& mark : fresh)
+        if (mark.kind != MT_MARK_NAMED) context_.marks_found[mark.number] = true;
+    if (Result<void> done = attach_marks(fresh); !done) {
+        mark_notes_.push_back("marks of pid " + std::to_string(pid()) + " are not seen: " + done.error().what);
+        return;
+    }
+    marks_.insert(marks_.end(), fresh.begin(), fresh.end());
+}
+
+// Ends before beginnings: a call whose beginning was seen is seen to end.
+Result<void> TracedProcess::attach_marks(const std::vector<PlannedMark>& marks) {
+    const std::size_t links_before = mark_links_.size();
+    for (const bool at_return : {true, false}) {
+        std::vector<AttachPoint> points;
+        for (const mt_mark_kind kind : {MT_MARK_NAMED, MT_MARK_AFTER, MT_MARK_BEFORE})
+            for (const PlannedMark& mark : marks)
+                if (mark.kind == kind && mark.at_return == at_return)
+                    points.push_back({own_path(mark.attach_path), mark.offset, MT_MARK_COOKIE(mark.number, index_, mark.kind)});
+        if (points.empty()) continue;
+        Result<Links> links = attach(context_.kernel.mark(), context_.calibration.method, pid(), points, at_return);
+        if (!links) {
+            mark_links_.resize(links_before);
+            return std::move(links).error();
+        }
+        mark_links_.push_back(*std::move(links));
+    }
+    return {};
+}
+
+void TracedProcess::find_new_marks() {
+    const auto now = std::chrono::steady_clock::now();
+    if (ended_ || now - code_looked_at_ < (context_.marks.empty() ? std::chrono::nanoseconds(look_for_others) : look_for_functions)) return;
+    code_looked_at_ = now;
+    if (hash_of_code(pid()) == code_seen_) return;
+    std::vector<std::string> skipped;
+    if (refresh_modules(pid(), modules_, skipped)) take_marks();
+    modules_.clear();
+}
+
+}  // namespace memtrace
