@@ -88,6 +88,12 @@ struct mt_bucket {
     struct mt_block blocks[MT_BUCKET_SLOTS];
 };
 
+/* The kernel's tick counter and its monotonic clock at one moment: what a block's time_jiffies is compared with. */
+struct mt_clock {
+    __u64 jiffies;
+    __u64 time_ns;
+};
+
 /* A mapping an allocator made to carve blocks from: known so that its unmapping is understood, counted nowhere. */
 #define MT_SITE_CONTAINER 0xffffffffU
 

@@ -7,6 +7,8 @@
 namespace memtrace::cli {
 
 Result<int> trace(const TraceOptions& options);
+Result<int> start(const StartOptions& options);
+Result<int> ask(const ControlOptions& options);
 Result<int> stats(const StatsOptions& options);
 Result<int> diff(const DiffOptions& options);
 Result<int> probes(const ProbesOptions& options);

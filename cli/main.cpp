@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "commands.hpp"
+#include "messages.hpp"
 #include "options.hpp"
 
 namespace {
@@ -19,11 +20,12 @@ struct Run {
     Result<int> operator()(const DoctorOptions& options) const { return doctor(options); }
     Result<int> operator()(const ExportOptions& options) const { return export_to(options); }
     Result<int> operator()(const ImportOptions& options) const { return import_from(options); }
+    Result<int> operator()(const StartOptions& options) const { return start(options); }
+    Result<int> operator()(const ControlOptions& options) const { return ask(options); }
 };
 
 int fail(const Error& error) {
-    std::fprintf(stderr, "memtrace-bpf: %s\n", error.what.c_str());
-    if (!error.hint.empty()) std::fprintf(stderr, "  -> %s\n", error.hint.c_str());
+    print_error(error);
     return 1;
 }
 

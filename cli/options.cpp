@@ -1,9 +1,11 @@
 #include "options.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "options_parts.hpp"
+#include "presets.hpp"
 
 namespace memtrace::cli {
 namespace {
@@ -30,6 +32,34 @@ Examples:
 
 Sizes are binary (1 KiB = 1024 B). Blocks older than the trace are not known; their frees are counted as untracked.)";
 
+// Not by CLI11: to it a variable would be an option before the subcommand.
+void take_environment(std::string& socket) {
+    const char* path = std::getenv("MEMTRACE_BPF_SOCKET");
+    if (socket.empty() && path) socket = path;
+}
+
+int wrong(const Error& error) {
+    std::fprintf(stderr, "memtrace-bpf: %s\n", error.what.c_str());
+    if (!error.hint.empty()) std::fprintf(stderr, "  -> %s\n", error.hint.c_str());
+    return 2;
+}
+
+Result<void> check(const ViewOptions& view, const ReportOptions& report) {
+    if (report.tracebacks && view.by != GroupBy::traceback) return Error{"--tracebacks wants --by traceback"};
+    return cli::check(view);
+}
+
+Result<void> check_growth(const DiffOptions& diff) {
+    if (!diff.growth) return diff.later.empty() ? Result<void>() : Error{"diff compares two snapshots", "--growth takes more"};
+    if (diff.later.empty()) return Error{"--growth wants three snapshots or more"};
+    return diff.view.order ? Error{"--growth has an order of its own: by total growth", "leave out --sort"} : Result<void>();
+}
+
+const char* diff_problem(const DiffOptions& diff) {
+    const bool running = diff.pid || !diff.socket.empty();
+    return diff.after.empty() && !running ? "diff wants two snapshots, or -p PID and the names of checkpoints" : nullptr;
+}
+
 }  // namespace
 
 std::variant<Options, int> parse_options(int argc, char** argv) {
@@ -40,6 +70,9 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     ProbesOptions probes;
     ExportOptions exported;
     ImportOptions imported;
+    StartOptions start;
+    start.trace.snapshot_template = trace.snapshot_template;
+    ControlOptions control;
 
     // What stands behind "--" is another program's command line: none of our business.
     char** const separator = std::find_if(argv + 1, argv + argc, [](const char* word) { return std::strcmp(word, "--") == 0; });
@@ -58,6 +91,9 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     add_diff_options(*diff_command, diff);
     CLI::App* probes_command = app.add_subcommand("probes", "Where probes stand in a process, what a hit costs, how often they are hit");
     add_probes_options(*probes_command, probes);
+    CLI::App* start_command = app.add_subcommand("start", "Trace a running process in the background; the commands below talk to it");
+    add_start_options(*start_command, start);
+    add_control_commands(app, control);
     CLI::App* doctor_command = app.add_subcommand("doctor", "What this kernel and user can do, and what that limits");
 
     CLI::App* export_command = app.add_subcommand("export", "A snapshot for other programs: tracemalloc, pprof, flame graphs, JSON, CSV");
@@ -67,8 +103,10 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
 
     app.footer(examples);  // after the subcommands, which would inherit it
 
+    const Result<std::vector<std::string>> words = with_presets({argv + 1, separator}, presets_file());
+    if (!words) return wrong(words.error());
     try {
-        app.parse(static_cast<int>(separator - argv), argv);
+        app.parse(std::vector<std::string>(words->rbegin(), words->rend()));  // CLI11 wants the last one first
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
     }
@@ -80,16 +118,30 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     if (!has_subcommand && has_command && trace.pid) problem = "give either -p PID or -- COMMAND, not both";
     if (!has_subcommand && has_command && trace.command.empty()) problem = "-- must be followed by a command";
     if (!has_subcommand && !has_command && !trace.pid) problem = "what shall be traced? Give -p PID or -- COMMAND (--help shows examples)";
+    for (std::string* socket : {&trace.socket, &start.trace.socket, &control.socket}) take_environment(*socket);
+    if (diff.pid) take_environment(diff.socket);
+    if (diff_command->parsed()) problem = diff_problem(diff);
+    if (stats.view.order == Order::diff) problem = "--sort diff wants two snapshots: use diff";
     if (problem) {
         std::fprintf(stderr, "memtrace-bpf: %s\n", problem);
         return 2;
     }
+    const Result<void> views[] = {check(trace.view), check(start.trace.view), check(stats.view, stats.report), check(diff.view, diff.report),
+                                  check_growth(diff)};
+    for (const Result<void>& sense : views)
+        if (!sense) return wrong(sense.error());
     if (stats_command->parsed()) return Options(stats);
     if (diff_command->parsed()) return Options(diff);
     if (probes_command->parsed()) return Options(probes);
     if (doctor_command->parsed()) return Options(DoctorOptions{});
     if (export_command->parsed()) return Options(exported);
     if (import_command->parsed()) return Options(imported);
+    if (start_command->parsed()) return Options(start);
+    if (has_subcommand && !control.pid && control.socket.empty()) {
+        std::fprintf(stderr, "memtrace-bpf: which trace? Give -p PID of the process that is traced, or --socket PATH\n");
+        return 2;
+    }
+    if (has_subcommand) return Options(control);
     return Options(trace);
 }
 

@@ -7,7 +7,9 @@
 #include <variant>
 #include <vector>
 
+#include "control/request.hpp"
 #include "model/statistics.hpp"
+#include "view_options.hpp"
 
 namespace memtrace::cli {
 
@@ -16,7 +18,7 @@ struct TraceOptions {
     std::vector<std::string> command;
     double interval_s = 5;
     unsigned rows = 20;
-    View view;
+    ViewOptions view;
     std::optional<double> duration_s;
     std::string output;  ///< -o; empty: no final snapshot.
     std::optional<double> snapshot_every_s;
@@ -27,16 +29,41 @@ struct TraceOptions {
     bool redirect = true;
     std::optional<double> max_overhead;  ///< Percent of one core.
     bool follow = false;
+    unsigned snapshot_keep = 0;  ///< How many periodic snapshots stay; 0: all.
+    bool compare_first = false;  ///< The CHANGE column since the first display, not since the previous one.
+    std::string socket;          ///< Empty: /run/memtrace-bpf/PID.sock.
+    std::uint64_t checkpoint_memory = std::uint64_t{64} << 20;
+    std::string checkpoint_folder;
+    std::optional<std::uint64_t> fail_over, fail_growth;  ///< Bytes; more make the exit status 3.
+    std::string summary;                                  ///< --summary; empty: none.
+    std::string log;                                      ///< Of a trace in the background, which shows nothing.
+};
+struct StartOptions {
+    TraceOptions trace;
+};
+/// A request to a running trace.
+struct ControlOptions {
+    int pid = 0;
+    std::string socket;
+    control::Request request;
+    std::string output;  ///< `snapshot`.
+    bool json = false;
 };
 struct StatsOptions {
     std::string file;
-    unsigned rows = 0;  ///< 0: all.
-    View view;
+    std::optional<unsigned> rows;  ///< 0: all; none: as the format has it.
+    ViewOptions view;
+    ReportOptions report;
 };
 struct DiffOptions {
-    std::string before, after;
-    unsigned rows = 0;
-    View view;
+    std::string before, after;  ///< Files; with `pid` or `socket` checkpoints of a running trace, an empty one is now.
+    bool growth = false;
+    std::vector<std::string> later;  ///< With `growth`: snapshots after those two.
+    std::optional<unsigned> rows;
+    ViewOptions view;
+    ReportOptions report;
+    int pid = 0;
+    std::string socket;
 };
 struct ProbesOptions {
     int pid = 0;
@@ -54,7 +81,8 @@ struct ImportOptions {
     std::string file, output;
 };
 
-using Options = std::variant<TraceOptions, StatsOptions, DiffOptions, ProbesOptions, DoctorOptions, ExportOptions, ImportOptions>;
+using Options = std::variant<TraceOptions, StatsOptions, DiffOptions, ProbesOptions, DoctorOptions, ExportOptions, ImportOptions, StartOptions,
+                             ControlOptions>;
 
 /// Either what to do, or the exit status of a run that ended with the parsing (--help, --version, a usage error: printed already).
 std::variant<Options, int> parse_options(int argc, char** argv);

@@ -26,7 +26,8 @@ public:
     /// Waits for a line of the child and takes in the ring's news meanwhile.
     std::string wait_line(Child& child, const std::string& prefix);
     /// The state now.
-    Snapshot look() { return collector_.snapshot(); }
+    Snapshot look(Detail detail = Detail::counters) { return collector_.snapshot(detail); }
+    [[nodiscard]] Collector& collector() { return collector_; }
     /// Detaches and returns the last state.
     Snapshot stop();
 

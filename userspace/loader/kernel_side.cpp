@@ -158,7 +158,11 @@ Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod metho
         if (Result<void> mapped = view->map(map, true); !mapped) return std::move(mapped).error();
     state->ring = ring_buffer__new(bpf_map__fd(object.maps.mt_events), handle_record, &state->handler, nullptr);
     if (!state->ring) return errno_error("opening the event ring", errno);
-    return KernelSide(std::move(state));
+    KernelSide kernel(std::move(state));
+    const Result<mt_clock> now = kernel.clock();
+    if (!now) return now.error();
+    kernel.state_->first_clock = *now;
+    return kernel;
 }
 
 const bpf_program* KernelSide::enter() const { return state_->object->progs.mt_enter; }
@@ -205,6 +209,15 @@ std::vector<std::uint64_t> KernelSide::hits(std::size_t probes) const {
     return sums;
 }
 
+Result<mt_clock> KernelSide::clock() const {
+    mt_clock now{};
+    LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &now, .ctx_size_in = sizeof now);
+    if (const int code = bpf_prog_test_run_opts(bpf_program__fd(state_->object->progs.mt_read_clock), &run))
+        return errno_error("reading the kernel's clock", -code);
+    return now;
+}
+
+const mt_clock& KernelSide::first_clock() const { return state_->first_clock; }
 const Capacities& KernelSide::capacities() const { return state_->capacities; }
 
 std::uint64_t KernelSide::kernel_bytes() const {

@@ -73,6 +73,9 @@ public:
     [[nodiscard]] std::span<const std::uint64_t> losses() const;
     /// Hits by probe index.
     [[nodiscard]] std::vector<std::uint64_t> hits(std::size_t probes) const;
+    /// Ticks and time now, and when this was loaded: no block is older.
+    [[nodiscard]] Result<mt_clock> clock() const;
+    [[nodiscard]] const mt_clock& first_clock() const;
     [[nodiscard]] const Capacities& capacities() const;
     [[nodiscard]] std::uint64_t kernel_bytes() const;  ///< Memory of all maps.
 

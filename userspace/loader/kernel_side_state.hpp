@@ -47,6 +47,7 @@ struct KernelSide::State {
     Capacities capacities;
     MapView live, sites, stacks, processes, journal;
     Follow follow = Follow::none;
+    mt_clock first_clock{};
     std::function<void(std::span<const std::byte>)> handler = [](std::span<const std::byte>) {};
     ring_buffer* ring = nullptr;
     State() = default;

@@ -153,6 +153,19 @@ TracedProcess* Session::find(int pid) {
     return nullptr;
 }
 
+Result<std::vector<std::shared_ptr<void>>> Session::hold_all() {
+    std::vector<std::shared_ptr<void>> held;
+    for (const auto& process : processes_) {
+        if (process->ended() || !process->target().alive()) continue;
+        held.push_back(context_->hold(process->pid()));
+        if (!held.back() && process->target().alive())
+            return Error{
+                "not all threads of pid " + std::to_string(process->pid()) + " could be stopped: a debugger holds them, or they wait in the kernel",
+                "try again, or do without stopping them (--no-stop)"};
+    }
+    return held;
+}
+
 void Session::start() {
     if (started_ == std::chrono::steady_clock::time_point{}) started_ = std::chrono::steady_clock::now();
     kernel().count(true);

@@ -73,7 +73,10 @@ public:
     /// Whether the blocks of a slot wait for forget_ended().
     [[nodiscard]] bool has_ended(std::uint16_t slot) const { return slot < ended_slots_.size() && ended_slots_[slot]; }
     [[nodiscard]] bool has_ended() const;
+    [[nodiscard]] const std::vector<bool>& ended_slots() const { return ended_slots_; }
     [[nodiscard]] TracedProcess* find(int pid);
+    /// Holds all threads of all processes still for as long as the result lives. Errors: some cannot be stopped; none stays so then.
+    Result<std::vector<std::shared_ptr<void>>> hold_all();
     /// The first is the one the trace began with.
     [[nodiscard]] std::span<const std::unique_ptr<TracedProcess>> processes() const { return processes_; }
 

@@ -17,6 +17,7 @@
 
 #include "process/loading.hpp"
 #include "process/ptrace_stops.hpp"
+#include "process/stopped_threads.hpp"
 #include "process/write_watch.hpp"
 #include "util/unique_fd.hpp"
 
@@ -25,6 +26,7 @@ namespace {
 
 constexpr long trace_options = PTRACE_O_TRACEEXEC;
 constexpr auto release_limit = std::chrono::seconds(1);
+constexpr auto hold_limit = std::chrono::milliseconds(200);
 
 std::optional<unsigned> environment_id(const char* name) {
     const char* text = getenv(name);
@@ -116,6 +118,37 @@ void Launched::set_up(std::uint64_t word, const std::function<void()>& stored) {
 void Launched::resume() {
     held_ = false;
     if (!pending_) ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
+}
+
+// Any stop will do. One that we did not ask for stays, and is handled when the program is let go.
+bool Launched::stop_main_thread() {
+    if (ptrace(PTRACE_INTERRUPT, pid_, nullptr, nullptr) != 0) return false;
+    const auto deadline = std::chrono::steady_clock::now() + hold_limit;
+    int status = 0;
+    pid_t got = 0;
+    while ((got = waitpid(pid_, &status, __WALL | WNOHANG)) == 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    if (got != pid_) return false;  // its stop comes yet, and is handled as an event
+    if (!WIFSTOPPED(status)) {
+        ended(status);
+        return false;
+    }
+    if (event_of(status) != PTRACE_EVENT_STOP || is_group_stop(status)) pending_ = status;
+    return true;
+}
+
+std::shared_ptr<void> Launched::hold() {
+    if (held_ || pending_ || ending_ || !traced_ || !stop_main_thread()) return nullptr;
+    const auto go_on = [this](void*) {
+        if (!pending_) ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
+    };
+    std::shared_ptr<void> main_thread(this, go_on);
+    Result<StoppedThreads> others = StoppedThreads::stop(pid_, hold_limit, pid_);
+    if (!others) return nullptr;
+    struct Held {
+        std::shared_ptr<void> main_thread;
+        StoppedThreads others;
+    };
+    return std::make_shared<Held>(Held{std::move(main_thread), *std::move(others)});
 }
 
 bool Launched::handle_events() {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -35,6 +36,8 @@ public:
     void set_up(std::uint64_t word, const std::function<void()>& stored);
     /// Lets the program run.
     void resume();
+    /// Holds all threads of the running program still for as long as the result lives, which is less long than this does. Null: it cannot.
+    std::shared_ptr<void> hold();
     /// Handles what happened to it since (call on SIGCHLD): signals are passed on. True when it executed another program: it is
     /// then held as after start().
     bool handle_events();
@@ -50,11 +53,12 @@ private:
     explicit Launched(int pid) : pid_(pid) {}
     void ended(int status);
     bool handle(int status);
+    bool stop_main_thread();
 
     int pid_ = 0;
     bool traced_ = true;
     bool held_ = true;            ///< By us: stopped after an exec or while loading.
-    std::optional<int> pending_;  ///< A stop found while setting up, to be handled.
+    std::optional<int> pending_;  ///< A stop found while setting up or holding, to be handled.
     std::optional<Ending> ending_;
 };
 

@@ -42,13 +42,13 @@ Wait wait_stopped(int tid, Clock::time_point deadline) {
 
 }  // namespace
 
-Result<StoppedThreads> StoppedThreads::stop(int pid, std::chrono::milliseconds limit) {
+Result<StoppedThreads> StoppedThreads::stop(int pid, std::chrono::milliseconds limit, int except) {
     StoppedThreads stopped;
     const Clock::time_point deadline = Clock::now() + limit;
     for (int round = 0; round < most_rounds; ++round) {
         std::vector<int> fresh;
         for (const int tid : list_threads(pid)) {
-            if (std::find(stopped.tids_.begin(), stopped.tids_.end(), tid) != stopped.tids_.end()) continue;
+            if (tid == except || std::find(stopped.tids_.begin(), stopped.tids_.end(), tid) != stopped.tids_.end()) continue;
             if (needs_no_stop(pid, tid)) continue;
             if (ptrace(PTRACE_SEIZE, tid, nullptr, nullptr) != 0) {
                 const int code = errno;

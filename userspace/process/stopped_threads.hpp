@@ -11,8 +11,9 @@ namespace memtrace {
 /// Stops on creation (ptrace, without signals), lets go on destruction; the kernel lets go too if we die meanwhile.
 class StoppedThreads {
 public:
-    /// Errors: another debugger is attached; a thread cannot be stopped within `limit` (it waits for a device). Then none is stopped.
-    static Result<StoppedThreads> stop(int pid, std::chrono::milliseconds limit = std::chrono::milliseconds(200));
+    /// All but thread `except`, which the caller stops. Errors: another debugger is attached; a thread cannot be stopped within `limit` (it
+    /// waits for a device). Then none is stopped.
+    static Result<StoppedThreads> stop(int pid, std::chrono::milliseconds limit = std::chrono::milliseconds(200), int except = 0);
     StoppedThreads(StoppedThreads&& other) noexcept : tids_(std::move(other.tids_)) { other.tids_.clear(); }
     StoppedThreads& operator=(StoppedThreads&&) = delete;
     ~StoppedThreads();

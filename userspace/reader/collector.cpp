@@ -34,8 +34,6 @@ constexpr LossName loss_names[] = {
 #undef LOSS
 };
 
-bool is_ready(const mt_site& site) { return site.key != 0 && __atomic_load_n(&site.flags, __ATOMIC_ACQUIRE) & MT_SITE_READY; }
-
 }  // namespace
 
 Collector::Collector(Session& session) : session_(session), interner_(names_), sites_(session.kernel().sites().size()) {
@@ -48,6 +46,8 @@ Collector::Collector(Session& session) : session_(session), interner_(names_), s
 Collector::~Collector() {
     session_.kernel().on_event([](std::span<const std::byte>) {});
 }
+
+bool Collector::is_ready(const mt_site& site) { return site.key != 0 && __atomic_load_n(&site.flags, __ATOMIC_ACQUIRE) & MT_SITE_READY; }
 
 bool Collector::consume() {
     take_in();
@@ -185,7 +185,24 @@ void Collector::fill_probes(Snapshot& snapshot) const {
     snapshot.tracing_cost = snapshot.traced_for.count() > 0 ? tracing_ns / static_cast<double>(snapshot.traced_for.count()) : 0;
 }
 
-Snapshot Collector::snapshot() {
+void Collector::add_processes(Snapshot& snapshot) {
+    const std::size_t read_now = snapshot.sites.size();
+    std::vector<Usage> held(snapshot.has_blocks ? processes_.size() : 0);
+    if (snapshot.has_blocks)
+        for (const Site& site : snapshot.sites) held[site.process].add(site);
+    for (std::size_t i = 0; i < processes_.size(); ++i) {
+        Observed& observed = *processes_[i];
+        look_at(observed);
+        read_usage(observed);
+        snapshot.processes.push_back(observed.process);
+        if (snapshot.has_blocks && observed.traced) held[i].becomes(snapshot.processes.back());
+        snapshot.sites.insert(snapshot.sites.end(), observed.sites.begin(), observed.sites.end());
+    }
+    if (snapshot.has_blocks) return;
+    for (std::size_t i = read_now; i < snapshot.sites.size(); ++i) snapshot.sites[i].blocks.clear();
+}
+
+Snapshot Collector::snapshot(Detail detail) {
     // Quiet since the last one: the object files' memory is better given back.
     const bool was_in_use = std::exchange(symbols_in_use_, false);
     take_in();
@@ -194,19 +211,17 @@ Snapshot Collector::snapshot() {
             if (observed->names) observed->names->release();
     Snapshot result;
     const KernelSide& kernel = session_.kernel();
+    GroupedBlocks blocks;
+    if (detail == Detail::blocks) blocks = GroupedBlocks(kernel.live(), kernel.sites(), ages());
+    result.has_blocks = detail == Detail::blocks;
     for (std::uint32_t id = 0; id < kernel.sites().size(); ++id) {
         if (!is_ready(kernel.sites()[id])) continue;
         // It became ready since: the news of the code in it came before that. If it has no name then, the news was dropped.
         if (!sites_[id].named) take_in();
-        Site site = read_site(id);
+        Site site = read_site(id, result.has_blocks ? &blocks : nullptr);
         if (site.counters.allocated_blocks > 0) result.sites.push_back(std::move(site));
     }
-    for (const auto& observed : processes_) {
-        look_at(*observed);
-        read_usage(*observed);
-        result.processes.push_back(observed->process);
-        result.sites.insert(result.sites.end(), observed->sites.begin(), observed->sites.end());
-    }
+    add_processes(result);
     fill_probes(result);
     const std::span<const std::uint64_t> losses = kernel.losses();
     for (std::size_t i = 0; i < MT_LOSS_COUNT; ++i)

@@ -1,16 +1,46 @@
 // From the kernel's tables to a Snapshot: names each new site once, as soon as the kernel tells of it, and reads counters when asked.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "loader/session.hpp"
 #include "model/snapshot.hpp"
 #include "python/code_objects.hpp"
+#include "reader/live_blocks.hpp"
 #include "reader/process_names.hpp"
 
 namespace memtrace {
+
+/// What a snapshot says of single blocks.
+enum class Detail : std::uint8_t {
+    counters,  ///< Nothing. O(sites).
+    blocks,    ///< How many of each site have which size and age. Reads the whole live table.
+};
+
+/// The block at an address.
+struct BlockInfo {
+    struct Place {
+        std::string file;
+        std::uint32_t line = 0;  ///< 0: not known.
+        std::string function;
+        bool python = false;
+        bool operator==(const Place&) const = default;
+    };
+    std::uint64_t address = 0;  ///< Its start.
+    std::uint64_t size_bytes = 0;
+    std::string domain;
+    std::chrono::nanoseconds age{};
+    std::vector<Place> frames;       ///< Newest first, never empty.
+    std::uint32_t total_frames = 1;  ///< As in Site.
+    bool operator==(const BlockInfo&) const = default;
+};
 
 /// Keeps a reference to the session, which must outlive it. Processes appear in snapshots in the order in which they were added.
 class Collector {
@@ -22,8 +52,13 @@ public:
 
     /// Takes in all news from the ring; true when the program replaced itself by exec since the last call.
     bool consume();
-    /// The state now. O(sites), never O(live blocks).
-    Snapshot snapshot();
+    /// The state now. With Detail::blocks it agrees with itself: live counts and bytes of sites, and so what processes hold, are those
+    /// of the blocks found in the table; where the counters said otherwise (calls in flight; changes during the reading, when the
+    /// target runs) they are moved the least way up. Blocks of processes whose numbers were taken over have the age they had then.
+    Snapshot snapshot(Detail detail = Detail::counters);
+    /// The block of a traced process that begins at `address` or, if none does, that contains it: a Python object lies 16 or 32 bytes
+    /// behind its block's start. Reads the whole live table.
+    std::optional<BlockInfo> where(int pid, std::uint64_t address);
     /// The target runs another program: names of native addresses are looked up anew.
     void image_replaced() { image_replaced(session_.root()); }
     void image_replaced(TracedProcess& process);
@@ -41,10 +76,18 @@ private:
         std::shared_ptr<ProcessNames> names;
         Process process;          ///< What /proc said while it lived; at the end its last numbers.
         std::vector<Site> sites;  ///< Taken over.
+        std::size_t weight = 0;   ///< Their bytes.
     };
     struct NamedSite {
         bool named = false;
         std::vector<FrameId> frames;
+    };
+    /// What the sites of a process hold, by domain.
+    struct Usage {
+        std::map<StringId, std::uint64_t> bytes;
+        void add(const Site& site) { bytes[site.domain] += site.counters.live_bytes(); }
+        /// Says so in `process`; its peaks were at least that.
+        void becomes(Process& process) const;
     };
     void handle(std::span<const std::byte> record);
     void handle_code(const mt_code_event& event);
@@ -62,8 +105,11 @@ private:
     void own(std::uint16_t slot, std::size_t process);
     static void look_at(Observed& observed);
     void read_usage(Observed& observed);
-    Site read_site(std::uint32_t id);
+    Site read_site(std::uint32_t id, const GroupedBlocks* blocks);
     void drop_oldest();
+    [[nodiscard]] Ages ages() const;
+    void add_processes(Snapshot& snapshot);
+    static bool is_ready(const mt_site& site);
     void fill_probes(Snapshot& snapshot) const;
     [[nodiscard]] std::vector<std::string> notes() const;
     static Counters read_counters(const mt_site& site, bool ended);
@@ -71,7 +117,7 @@ private:
     Session& session_;
     std::vector<std::unique_ptr<Observed>> processes_;
     std::vector<std::uint32_t> owner_of_slot_;
-    std::size_t sites_taken_over_ = 0;
+    std::size_t taken_over_ = 0;  ///< Sum of the weights.
     std::size_t dropped_ = 0;  ///< Processes whose sites were too many to keep.
     CodeObjects codes_;
     Snapshot names_;  ///< Owns the strings and frames that snapshots start from.

@@ -7,8 +7,12 @@
 namespace memtrace {
 namespace {
 
-// Sites of processes that have ended, about 150 bytes each; the oldest processes' go first.
-constexpr std::size_t most_sites_taken_over = 200'000;
+// Bytes that sites of processes that have ended may take; the oldest processes' go first.
+constexpr std::size_t most_taken_over = 32U << 20;
+
+std::size_t weight_of(const Site& site) {
+    return sizeof site + site.frames.size() * sizeof(FrameId) + site.blocks.size() * sizeof(BlockGroup);
+}
 
 std::uint64_t load(const std::uint64_t& word) { return __atomic_load_n(&word, __ATOMIC_ACQUIRE); }
 
@@ -94,7 +98,7 @@ Counters Collector::read_counters(const mt_site& site, bool ended) {
     return counters;
 }
 
-Site Collector::read_site(std::uint32_t id) {
+Site Collector::read_site(std::uint32_t id, const GroupedBlocks* blocks) {
     const mt_site& site = session_.kernel().sites()[id];
     if (!sites_[id].named) name_site(id);  // its news was dropped, or it was inherited
     const std::uint32_t process = site.slot < owner_of_slot_.size() ? owner_of_slot_[site.slot] : 0;
@@ -104,25 +108,36 @@ Site Collector::read_site(std::uint32_t id) {
     out.domain = interner_.string(domain_name(site.domain));
     out.frames = sites_[id].frames;
     out.total_frames = std::max<std::uint32_t>(static_cast<std::uint32_t>(out.frames.size()), site.python_total + site.native_total);
-    out.counters = read_counters(site, !traced || site.slot != traced->slot());
+    const bool gone = !traced || site.slot != traced->slot();
+    out.counters = read_counters(site, gone);
+    if (blocks && !gone) {
+        out.blocks = blocks->of(id);
+        agree(out.counters, out.blocks);
+    }
     return out;
 }
 
 void Collector::forget_ended() {
     take_in();
+    if (!session_.has_ended()) return;
     const auto sites = session_.kernel().sites();
+    const GroupedBlocks blocks(session_.kernel().live(), sites, ages(), &session_.ended_slots());
     for (std::uint32_t id = 0; id < sites.size(); ++id) {
         if (sites[id].key == 0 || !session_.has_ended(sites[id].slot)) continue;
-        Site site = read_site(id);
+        Site site = read_site(id, &blocks);
         sites_[id] = {};
         if (site.counters.allocated_blocks == 0) continue;
-        std::vector<Site>& kept = processes_[site.process]->sites;
-        kept.push_back(std::move(site));
-        ++sites_taken_over_;
+        Observed& owner = *processes_[site.process];
+        owner.weight += weight_of(site);
+        taken_over_ += weight_of(site);
+        owner.sites.push_back(std::move(site));
     }
     for (const auto& observed : processes_) {
         if (!observed->traced || !observed->traced->ended()) continue;
         read_usage(*observed);
+        Usage held;
+        for (const Site& site : observed->sites) held.add(site);
+        held.becomes(observed->process);
         observed->traced = nullptr;
         observed->names.reset();
     }
@@ -132,9 +147,9 @@ void Collector::forget_ended() {
 
 void Collector::drop_oldest() {
     for (const auto& observed : processes_) {
-        if (sites_taken_over_ <= most_sites_taken_over) return;
+        if (taken_over_ <= most_taken_over) return;
         if (observed->traced || observed->sites.empty()) continue;
-        sites_taken_over_ -= observed->sites.size();
+        taken_over_ -= std::exchange(observed->weight, 0);
         observed->sites = {};
         ++dropped_;
     }

@@ -298,7 +298,7 @@ RULE("places that differ by their columns alone are one row, whose change is tha
 
 RULE("with filters the rows are those of some domains, the totals still those of the process, and the header says so") {
     const Utf8 locale;
-    const cli::TopOptions python_only{.view = {.filters = {.domains = {{true, "raw"}, {true, "obj"}}, .files = {}}}};
+    const cli::TopOptions python_only{.view = View{.filters = {.domains = {{true, "raw"}, {true, "obj"}}, .files = {}}}};
     CHECK(render_top(snapshot_of(shop), std::nullopt, python_only, plain()) ==
           R"(memtrace-bpf 0.1 - pid 4242 python3 -m shop.worker - traced 1 min 35 s - every 5 s
 RSS 412 MiB | live 215 MiB in 402 414 blocks | peak 219 MiB
@@ -312,7 +312,7 @@ untracked frees 1 204 - unresolved 0
    2       100 B                         2        50 B  <string>:3  obj
 )");
     const auto shown = [](std::vector<DomainFilter> filters) {
-        return line_with(render_top(snapshot_of(shop), std::nullopt, {.view = {.filters = {.domains = std::move(filters), .files = {}}}}, plain()),
+        return line_with(render_top(snapshot_of(shop), std::nullopt, {.view = View{.filters = {.domains = std::move(filters), .files = {}}}}, plain()),
                          "shown");
     };
     CHECK(shown({{false, "mmap"}}) == "shown: without mmap");
@@ -323,7 +323,7 @@ RULE("changes under a filter are those of the blocks that it lets pass") {
     const Utf8 locale;
     const Snapshot before = snapshot_of({{"/srv/a.py", 7, "f", 1000}, {"/srv/a.py", 7, "f", 500, 1, "malloc"}});
     const Snapshot now = snapshot_of({{"/srv/a.py", 7, "f", 3000}, {"/srv/a.py", 7, "f", 9000, 1, "malloc"}});
-    const std::string text = render_top(now, before, {.view = {.filters = {.domains = {{false, "malloc"}}, .files = {}}}}, plain());
+    const std::string text = render_top(now, before, {.view = View{.filters = {.domains = {{false, "malloc"}}, .files = {}}}}, plain());
     CHECK(lines_of(text).back() == "   1      3000 B      +2000 B            1      3000 B  /srv/a.py:7  f  obj");
 }
 
@@ -338,7 +338,7 @@ RULE("native blocks below Python code are one row with the Python line's others,
     const std::string by_python = render_top(loaded(6000), loaded(5000), {}, plain());
     CHECK(by_python.find("shown:") == std::string::npos);
     CHECK(lines_of(by_python).back() == "   1      7000 B      +1000 B            2      3500 B  /srv/a.py:7  load  malloc,obj");
-    const std::string by_native = render_top(loaded(6000), loaded(5000), {.view = {.lines = Lines::native}}, plain());
+    const std::string by_native = render_top(loaded(6000), loaded(5000), {.view = View{.lines = Lines::native}}, plain());
     CHECK(line_with(by_native, "shown") == "shown: native lines");
     CHECK(line_with(by_native, "   1 ") == "   1      6000 B      +1000 B            1      6000 B  usr/lib/libssl.so.3  CRYPTO_zalloc+0x15  malloc");
     CHECK(lines_of(by_native).back() == "   2      1000 B         +0 B            1      1000 B  /srv/a.py:7  load  obj");
@@ -348,7 +348,7 @@ RULE("native blocks below Python code are one row with the Python line's others,
 
 RULE("a filter that lets nothing pass gives a sentence that does not claim that nothing is live") {
     const Utf8 locale;
-    const std::string text = render_top(snapshot_of(shop), std::nullopt, {.view = {.filters = {.domains = {{true, "mmap"}}, .files = {}}}}, plain());
+    const std::string text = render_top(snapshot_of(shop), std::nullopt, {.view = View{.filters = {.domains = {{true, "mmap"}}, .files = {}}}}, plain());
     CHECK(lines_of(text).back() == "      nothing of what is shown is live that was allocated since tracing began");
     CHECK(text.find("live 215 MiB in 402 414 blocks") != std::string::npos);
 }

@@ -1,0 +1,18 @@
+// What the commands say on standard error.
+#pragma once
+
+#include <cstdio>
+
+#include "util/result.hpp"
+
+namespace memtrace::cli {
+
+inline void warn(const Error& error) { std::fprintf(stderr, "memtrace-bpf: %s\n", error.what.c_str()); }
+
+/// Why a command failed, and what to do.
+inline void print_error(const Error& error) {
+    warn(error);
+    if (!error.hint.empty()) std::fprintf(stderr, "  -> %s\n", error.hint.c_str());
+}
+
+}  // namespace memtrace::cli

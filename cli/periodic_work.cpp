@@ -1,0 +1,131 @@
+#include "periodic_work.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "format/pprof.hpp"
+#include "messages.hpp"
+#include "snapshot_name.hpp"
+#include "top_view.hpp"
+
+namespace memtrace::cli {
+namespace {
+
+// How often the redirected pointers are looked at: a dozen words.
+constexpr auto table_check = std::chrono::milliseconds(50);
+constexpr auto guard_interval = std::chrono::seconds(1);
+constexpr auto complaint_interval = std::chrono::minutes(1);
+
+PeriodicWork::Clock::duration seconds(double s) {
+    return std::chrono::duration_cast<PeriodicWork::Clock::duration>(std::chrono::duration<double>(s));
+}
+
+}  // namespace
+
+PeriodicWork::PeriodicWork(const TraceOptions& options, Attachment& attachment, std::FILE* out)
+    : options_(options), attachment_(attachment), out_(out), terminal_(Terminal::of(out, options.view.colour)) {
+    if (options.max_overhead) guard_.emplace(*options.max_overhead / 100);
+}
+
+void PeriodicWork::begin(control::Service& service) {
+    service_ = &service;
+    const Clock::time_point now = Clock::now();
+    next_top_ = options_.log.empty() ? now + seconds(options_.interval_s) : Clock::time_point::max();
+    next_file_ = options_.snapshot_every_s ? now + seconds(*options_.snapshot_every_s) : Clock::time_point::max();
+    next_check_ = now + table_check;
+    next_guard_ = guard_ ? now + guard_interval : Clock::time_point::max();
+}
+
+PeriodicWork::Clock::time_point PeriodicWork::next_due() const { return std::min({next_top_, next_file_, next_check_, next_guard_}); }
+
+Result<void> PeriodicWork::do_what_is_due(Clock::time_point now) {
+    if (now >= next_check_) {
+        attachment_.check_tables(now);
+        next_check_ = now + table_check;
+    }
+    if (now >= next_guard_) {
+        keep_below_limit();
+        next_guard_ = now + guard_interval;
+    }
+    if (now >= next_file_) {
+        write_snapshot_file();
+        next_file_ = std::max(next_file_ + seconds(*options_.snapshot_every_s), now);
+    }
+    if (now >= next_top_) {
+        if (Result<void> done = show(); !done) return done;
+        next_top_ = std::max(next_top_ + seconds(options_.interval_s), now);
+    }
+    return {};
+}
+
+// The costliest probes go; the others stay, and so does what was counted.
+void PeriodicWork::keep_below_limit() {
+    Session& session = attachment_.session();
+    const std::optional<TooCostly> found = guard_->observe(session.traced_for(), session.spent_ns());
+    if (!found) return;
+    const ProbeGroup group = probe_groups[found->group];
+    const std::string note = dropped_note(group, *found, *options_.max_overhead, std::chrono::system_clock::now());
+    session.add_note(note);
+    std::fprintf(stderr, "memtrace-bpf: %s\n", note.c_str());
+    if (Result<void> done = session.drop(group); !done) warn(done.error());
+}
+
+void PeriodicWork::write_snapshot_file() {
+    const int pid = attachment_.session().target().pid();
+    const std::string path = snapshot_name(options_.snapshot_template, pid, ++written_, std::chrono::system_clock::now());
+    if (Result<void> done = write_snapshot(service_->take(Detail::blocks), path); !done) return complain(done.error());
+    failed_since_ = 0;
+    if (options_.snapshot_keep) remove_oldest(path);
+}
+
+// A full disk is told of once a minute, not with every file. Tracing goes on.
+void PeriodicWork::complain(const Error& error) {
+    if (!failure_) failure_ = Error{"not all periodic snapshots could be written"};
+    const Clock::time_point now = Clock::now();
+    if (complained_ && now - *complained_ < complaint_interval) {
+        ++failed_since_;
+        return;
+    }
+    const std::string others = failed_since_ ? " (and " + std::to_string(failed_since_) + " before it)" : "";
+    warn(Error{error.what + others + "; tracing goes on"});
+    complained_ = now;
+    failed_since_ = 0;
+}
+
+// Only what this trace has written itself; a template without $counter or $timestamp writes one name again and again.
+void PeriodicWork::remove_oldest(const std::string& written) {
+    std::erase(files_, written);
+    files_.push_back(written);
+    for (; files_.size() > options_.snapshot_keep; files_.pop_front()) {
+        struct stat status {};
+        if (lstat(files_.front().c_str(), &status) == 0 && S_ISREG(status.st_mode)) unlink(files_.front().c_str());
+    }
+}
+
+Error PeriodicWork::output_failure() const { return Error{out_ == stdout ? "cannot write to standard output" : "cannot write to standard error"}; }
+
+Result<void> PeriodicWork::show() {
+    Snapshot now = service_->take(options_.view.needs_blocks() ? Detail::blocks : Detail::counters);
+    const std::string text = render_top(now, before_, {options_.rows, options_.interval_s, options_.view}, terminal_);
+    if (terminal_.is_terminal) std::fputs("\033[H\033[2J", out_);
+    std::fputs(text.c_str(), out_);
+    if (!terminal_.is_terminal) std::fputc('\n', out_);
+    if (!before_ || !options_.compare_first) before_ = std::move(now);
+    if (std::fflush(out_) != 0) return output_failure();
+    return {};
+}
+
+Result<void> PeriodicWork::report(const Snapshot& last, const char* reason) {
+    if (!options_.log.empty()) return {};
+    if (!options_.compare_first) before_.reset();
+    std::fprintf(out_, "%sFinal report%s%s\n", terminal_.is_terminal ? "\n" : "", reason ? ": " : "", reason ? reason : "");
+    std::fputs(render_top(last, before_, {options_.rows, options_.interval_s, options_.view}, terminal_).c_str(), out_);
+    if (std::fflush(out_) != 0) return output_failure();
+    return {};
+}
+
+}  // namespace memtrace::cli

@@ -1,0 +1,56 @@
+// What a trace does again and again: displays, snapshots, looks at the program's tables and at its own cost.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "attachment.hpp"
+#include "control/service.hpp"
+#include "loader/guard.hpp"
+#include "options.hpp"
+#include "terminal.hpp"
+
+namespace memtrace::cli {
+
+/// Times are those of the steady clock: setting the machine's clock changes none of them. Keeps references.
+class PeriodicWork {
+public:
+    using Clock = std::chrono::steady_clock;
+
+    PeriodicWork(const TraceOptions& options, Attachment& attachment, std::FILE* out);
+    /// Counting has begun; `service` takes the snapshots.
+    void begin(control::Service& service);
+    [[nodiscard]] Clock::time_point next_due() const;
+    /// Errors: the display cannot be written, which ends the trace.
+    Result<void> do_what_is_due(Clock::time_point now);
+    /// The last display, of the state at the end.
+    Result<void> report(const Snapshot& last, const char* reason);
+    /// What went wrong on the way without ending the trace: told at the end.
+    [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
+
+private:
+    Result<void> show();
+    void write_snapshot_file();
+    void complain(const Error& error);
+    void remove_oldest(const std::string& written);
+    void keep_below_limit();
+    [[nodiscard]] Error output_failure() const;
+
+    const TraceOptions& options_;
+    Attachment& attachment_;
+    control::Service* service_ = nullptr;
+    std::FILE* out_;
+    Terminal terminal_;
+    std::optional<OverheadGuard> guard_;  ///< With --max-overhead.
+    std::optional<Snapshot> before_;      ///< Which display's state the CHANGE column compares with.
+    unsigned written_ = 0;
+    std::deque<std::string> files_;  ///< With --snapshot-keep: those that stand, oldest first.
+    std::optional<Clock::time_point> complained_;
+    unsigned failed_since_ = 0;  ///< Files that could not be written and were not told of.
+    std::optional<Error> failure_;
+    Clock::time_point next_top_{}, next_file_{}, next_check_{}, next_guard_{};
+};
+
+}  // namespace memtrace::cli

@@ -1,0 +1,67 @@
+// The kernel's table of live blocks as user space sees it: how old blocks are, how many of a site are alike, which one an address is in.
+// Pure functions of the table, which may change while it is read: a block is taken whole or not at all.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "memtrace.h"
+#include "model/snapshot.hpp"
+
+namespace memtrace {
+
+/// Ages by the kernel's ticks. How long a tick is follows from two readings of the clock, before the oldest block and now: nothing is
+/// assumed of the kernel, and no error adds up. True to a tick; where there were 2^32 ticks between the two (49 days of 1000 a second),
+/// blocks older than that seem young.
+class Ages {
+public:
+    Ages(const mt_clock& begin, const mt_clock& now);
+    [[nodiscard]] std::chrono::nanoseconds of(std::uint32_t time_jiffies) const;
+
+private:
+    std::uint64_t elapsed_ticks_;
+    std::uint32_t now_;
+    double tick_ns_ = 0;
+};
+
+/// The live blocks of all sites by (size, age).
+class GroupedBlocks {
+public:
+    /// No blocks.
+    GroupedBlocks() = default;
+    /// Those of the table that belong to a site of their own process; `slots`: of these only, where it is given. Takes 16 bytes
+    /// for each different (site, size, age); while it is made, at most 32 for each block.
+    GroupedBlocks(std::span<const mt_bucket> table, std::span<const mt_site> sites, const Ages& ages, const std::vector<bool>* slots = nullptr);
+    /// Of one site, as Site::blocks wants them.
+    [[nodiscard]] std::vector<BlockGroup> of(std::uint32_t site) const;
+
+private:
+    struct Group {
+        std::uint64_t size_and_age;  ///< Ordered as they are.
+        std::uint64_t count;
+    };
+    class Counts;
+    static void sort(std::span<Group> groups);
+    void add_up();
+    std::vector<std::uint32_t> begins_;  ///< By site: of its groups; one more for the end.
+    std::vector<Group> groups_;
+};
+
+/// Live is from now on what the groups say: what came or went between the readings of the counters and of the table, and what is taken
+/// out of the table for the duration of a call (realloc), is counted as allocated or freed.
+void agree(Counters& counters, std::span<const BlockGroup> blocks);
+
+/// One block, by its place in the table.
+struct LiveBlock {
+    std::uint64_t address = 0;
+    mt_block block{};
+};
+
+/// The block of `slot` that begins at `address`, else the nearest before it that reaches beyond it. Containers are no blocks. Looks at
+/// the whole table.
+std::optional<LiveBlock> find_block(std::span<const mt_bucket> table, std::uint16_t slot, std::uint64_t address);
+
+}  // namespace memtrace
