@@ -120,7 +120,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     if (!has_subcommand && !has_command && !trace.pid) problem = "what shall be traced? Give -p PID or -- COMMAND (--help shows examples)";
     for (std::string* socket : {&trace.socket, &start.trace.socket, &control.socket}) take_environment(*socket);
     if (diff.pid) take_environment(diff.socket);
-    if (diff_command->parsed()) problem = diff_problem(diff);
+    if (!problem && diff_command->parsed()) problem = diff_problem(diff);
     if (stats.view.order == Order::diff) problem = "--sort diff wants two snapshots: use diff";
     if (problem) {
         std::fprintf(stderr, "memtrace-bpf: %s\n", problem);

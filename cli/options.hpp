@@ -81,8 +81,8 @@ struct ImportOptions {
     std::string file, output;
 };
 
-using Options = std::variant<TraceOptions, StatsOptions, DiffOptions, ProbesOptions, DoctorOptions, ExportOptions, ImportOptions, StartOptions,
-                             ControlOptions>;
+using Options =
+    std::variant<TraceOptions, StatsOptions, DiffOptions, ProbesOptions, DoctorOptions, ExportOptions, ImportOptions, StartOptions, ControlOptions>;
 
 /// Either what to do, or the exit status of a run that ended with the parsing (--help, --version, a usage error: printed already).
 std::variant<Options, int> parse_options(int argc, char** argv);

@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array with_value{"--by",   "--filter", "--domain", "--lines",          "--min-size", "--max-size",
+constexpr std::array with_value{"--by",    "--filter", "--domain", "--lines",          "--min-size", "--max-size",
                                 "--older", "--sort",   "--show",   "--filename-parts", "--color"};
 constexpr std::array flags{"--cumulative", "--live", "--allocated", "--freed", "--filter-all-frames"};
 constexpr std::size_t largest_file = 1 << 20;

@@ -24,12 +24,15 @@ std::string description(const ViewOptions& view, const std::string& between) {
     };
     for (const DomainFilter& filter : view.filters.domains) add(filter.inclusive, filter.domain);
     for (const FileFilter& filter : view.filters.files)
-        add(filter.inclusive, printable(filter.pattern) + (filter.line ? fmt::format(":{}", *filter.line) : "") + (filter.all_frames ? " in any frame" : ""));
+        add(filter.inclusive,
+            printable(filter.pattern) + (filter.line ? fmt::format(":{}", *filter.line) : "") + (filter.all_frames ? " in any frame" : ""));
     std::string bounds;
     if (view.blocks.min_size_bytes > 0) bounds += " of at least " + format_size(view.blocks.min_size_bytes);
     if (view.blocks.max_size_bytes != ~std::uint64_t{0}) bounds += " of at most " + format_size(view.blocks.max_size_bytes);
     if (view.blocks.older.count() > 0) bounds += " older than " + format_duration(view.blocks.older);
-    const std::string counted = view.counted == Counted::allocated ? "all that was allocated" : view.counted == Counted::freed ? "what was freed" : "";
+    const std::string counted = view.counted == Counted::allocated ? "all that was allocated"
+                                : view.counted == Counted::freed   ? "what was freed"
+                                                                   : "";
     std::string text;
     for (const std::string& part :
          {only, without, bounds.empty() ? "" : "blocks" + bounds, counted, view.by == GroupBy::line ? "" : std::string("by ") + name_of(view.by),

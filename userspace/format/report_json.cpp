@@ -86,9 +86,7 @@ void write_snapshot_part(JsonWriter& to, const Snapshot& snapshot) {
     to.end_array().end_object();
 }
 
-const char* name_of(Counted counted) {
-    return counted == Counted::allocated ? "allocated" : counted == Counted::freed ? "freed" : "live";
-}
+const char* name_of(Counted counted) { return counted == Counted::allocated ? "allocated" : counted == Counted::freed ? "freed" : "live"; }
 
 }  // namespace
 

@@ -118,7 +118,7 @@ private:
     std::vector<std::unique_ptr<Observed>> processes_;
     std::vector<std::uint32_t> owner_of_slot_;
     std::size_t taken_over_ = 0;  ///< Sum of the weights.
-    std::size_t dropped_ = 0;  ///< Processes whose sites were too many to keep.
+    std::size_t dropped_ = 0;     ///< Processes whose sites were too many to keep.
     CodeObjects codes_;
     Snapshot names_;  ///< Owns the strings and frames that snapshots start from.
     Interner interner_;
