@@ -24,16 +24,32 @@ _memtrace_bpf() {
         --domain)
             mapfile -t COMPREPLY < <(compgen -W "$(printf '%s ' {,+,-}{malloc,mmap,raw,mem,obj})" -- "$current")
             return ;;
+        --by)
+            mapfile -t COMPREPLY < <(compgen -W "line file traceback function domain process thread" -- "$current")
+            return ;;
+        --sort)
+            mapfile -t COMPREPLY < <(compgen -W "size count diff alloc freed age" -- "$current")
+            return ;;
+        --show)
+            mapfile -t COMPREPLY < <(compgen -W "size count average allocated freed rate age domain function" -- "$current")
+            return ;;
+        --color)
+            mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current")
+            return ;;
+        --filter | --min-size | --max-size | --older | --filename-parts | --preset | --save-preset) return ;;
         --lines)
             mapfile -t COMPREPLY < <(compgen -W "python native" -- "$current")
             return ;;
         -i | --interval | -n | --rows | --duration | --snapshot-every | --snapshot-template | --frames | --live-blocks | --sites | --seconds) return ;;
     esac
+    local rows="--domain --filter --filter-all-frames --lines --by --cumulative --live --allocated --freed --min-size --max-size --older --sort
+                --show --filename-parts --color --preset --save-preset"
     case $command in
-        stats | diff) words="--rows --domain --lines --help" ;;
+        stats) words="--rows $rows --pretty --json --csv --tracebacks --most-recent-first --help" ;;
+        diff) words="--rows $rows --growth --pretty --json --csv --tracebacks --most-recent-first --help" ;;
         probes) words="--pid --seconds --no-redirect --help" ;;
         doctor) words="--help" ;;
-        *) words="--pid --interval --rows --domain --lines --duration --output --snapshot-every --snapshot-template --frames --live-blocks --sites
+        *) words="--pid --interval --rows $rows --duration --output --snapshot-every --snapshot-template --frames --live-blocks --sites
                   --follow --max-overhead --no-redirect --help --version stats diff probes doctor --" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
