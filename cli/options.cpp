@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "options_parts.hpp"
+#include "presets.hpp"
 
 namespace memtrace::cli {
 namespace {
@@ -36,6 +37,23 @@ Sizes are binary (1 KiB = 1024 B). Blocks older than the trace are not known; th
 void take_environment(std::string& socket) {
     const char* path = std::getenv("MEMTRACE_BPF_SOCKET");
     if (socket.empty() && path) socket = path;
+}
+
+int wrong(const Error& error) {
+    std::fprintf(stderr, "memtrace-bpf: %s\n", error.what.c_str());
+    if (!error.hint.empty()) std::fprintf(stderr, "  -> %s\n", error.hint.c_str());
+    return 2;
+}
+
+Result<void> check(const ViewOptions& view, const ReportOptions& report) {
+    if (report.tracebacks && view.by != GroupBy::traceback) return Error{"--tracebacks wants --by traceback"};
+    return cli::check(view);
+}
+
+Result<void> check_growth(const DiffOptions& diff) {
+    if (!diff.growth) return diff.later.empty() ? Result<void>() : Error{"diff compares two snapshots", "--growth takes more"};
+    if (diff.later.empty()) return Error{"--growth wants three snapshots or more"};
+    return diff.view.order ? Error{"--growth has an order of its own: by total growth", "leave out --sort"} : Result<void>();
 }
 
 const char* diff_problem(const DiffOptions& diff) {
@@ -86,8 +104,10 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
 
     app.footer(examples);  // after the subcommands, which would inherit it
 
+    const Result<std::vector<std::string>> words = with_presets({argv + 1, separator}, presets_file());
+    if (!words) return wrong(words.error());
     try {
-        app.parse(static_cast<int>(separator - argv), argv);
+        app.parse(std::vector<std::string>(words->rbegin(), words->rend()));  // CLI11 wants the last one first
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
     }
@@ -102,10 +122,15 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     for (std::string* socket : {&trace.socket, &start.trace.socket, &control.socket}) take_environment(*socket);
     if (diff.pid) take_environment(diff.socket);
     if (!problem && diff_command->parsed()) problem = diff_problem(diff);
+    if (stats.view.order == Order::diff) problem = "--sort diff wants two snapshots: use diff";
     if (problem) {
         std::fprintf(stderr, "memtrace-bpf: %s\n", problem);
         return 2;
     }
+    const Result<void> views[] = {check(trace.view), check(start.trace.view), check(stats.view, stats.report), check(diff.view, diff.report),
+                                  check_growth(diff)};
+    for (const Result<void>& sense : views)
+        if (!sense) return wrong(sense.error());
     if (stats_command->parsed()) return Options(stats);
     if (diff_command->parsed()) return Options(diff);
     if (probes_command->parsed()) return Options(probes);

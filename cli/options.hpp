@@ -9,6 +9,7 @@
 
 #include "control/request.hpp"
 #include "model/statistics.hpp"
+#include "view_options.hpp"
 
 namespace memtrace::cli {
 
@@ -17,7 +18,7 @@ struct TraceOptions {
     std::vector<std::string> command;
     double interval_s = 5;
     unsigned rows = 20;
-    View view;
+    ViewOptions view;
     std::optional<double> duration_s;
     std::string output;  ///< -o; empty: no final snapshot.
     std::optional<double> snapshot_every_s;
@@ -52,13 +53,17 @@ struct ControlOptions {
 };
 struct StatsOptions {
     std::string file;
-    unsigned rows = 0;  ///< 0: all.
-    View view;
+    std::optional<unsigned> rows;  ///< 0: all; none: as the format has it.
+    ViewOptions view;
+    ReportOptions report;
 };
 struct DiffOptions {
     std::string before, after;  ///< Files; with `pid` or `socket` checkpoints of a running trace, an empty one is now.
-    unsigned rows = 0;
-    View view;
+    bool growth = false;
+    std::vector<std::string> later;  ///< With `growth`: snapshots after those two.
+    std::optional<unsigned> rows;
+    ViewOptions view;
+    ReportOptions report;
     int pid = 0;
     std::string socket;
 };

@@ -7,8 +7,15 @@
 
 namespace memtrace::cli {
 
-/// What is shown of the blocks that are known: the same for a trace and for its snapshots.
+/// Which blocks count, and by which frame they are shown: the same for a trace, for its snapshots and for exports of them.
 void add_view_options(CLI::App& app, View& view);
+/// How they are grouped, and what is told of each group.
+void add_row_options(CLI::App& app, ViewOptions& view);
+/// In which form.
+void add_report_options(CLI::App& app, ReportOptions& report);
+
+/// "90s", "5m", "2h", "1d", "250ms"; a bare number is seconds.
+std::optional<std::chrono::milliseconds> parse_age(std::string_view text);
 
 void add_trace_options(CLI::App& app, TraceOptions& trace);
 void add_probes_options(CLI::App& app, ProbesOptions& probes);

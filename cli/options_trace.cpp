@@ -67,6 +67,7 @@ void add_trace_options(CLI::App& app, TraceOptions& trace) {
         ->type_name("SECONDS");
     app.add_option("-n,--rows", trace.rows, "Rows of the display")->check(between(1U, 100000U))->capture_default_str()->type_name("ROWS");
     add_view_options(app, trace.view);
+    add_row_options(app, trace.view);
     app.add_flag("--follow", trace.follow, "Trace the processes it makes, too: children with a copy of its blocks, programs they execute");
     app.add_flag("--threads", trace.threads, "Keep threads apart: each has lines of its own");
     app.add_option("--mark", trace.marks, "Keep what is held before and after each call of a function: NAME, LIB:NAME or LIB+0xOFFSET; repeatable")

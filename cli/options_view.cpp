@@ -1,4 +1,6 @@
 // Which blocks are shown, and how; and the commands that show those of a file.
+#include <charconv>
+
 #include "memtrace.h"
 #include "options_parts.hpp"
 #include "probes/plan.hpp"
@@ -27,6 +29,27 @@ std::string unknown_domain(const std::string& word) {
     return "there is no domain \"" + wanted + "\"; there are " + domain_names();
 }
 
+// "+PATTERN:LINE": the sign and the line may be missing. A pattern with a colon before digits needs a line behind it, which tracemalloc's do not.
+FileFilter file_filter(std::string word) {
+    FileFilter filter;
+    filter.inclusive = !word.starts_with('-');
+    if (word.starts_with('+') || word.starts_with('-')) word.erase(0, 1);
+    const std::size_t colon = word.rfind(':');
+    if (colon != std::string::npos) {
+        std::uint32_t line = 0;
+        const char* const end = word.data() + word.size();
+        const auto [rest, error] = std::from_chars(word.data() + colon + 1, end, line);
+        if (error == std::errc() && rest == end) {
+            filter.line = line;
+            word.erase(colon);
+        }
+    }
+    filter.pattern = std::move(word);
+    return filter;
+}
+
+std::string empty_filter(const std::string& word) { return file_filter(word).pattern.empty() ? "a filter needs a pattern of file names" : ""; }
+
 }  // namespace
 
 void add_view_options(CLI::App& app, View& view) {
@@ -39,6 +62,20 @@ void add_view_options(CLI::App& app, View& view) {
         ->check(CLI::Validator(unknown_domain, ""))
         ->allow_extra_args(false)  // one value each: the next word may be a file
         ->type_name("[+-]NAME");
+    app.add_option_function<std::vector<std::string>>(
+           "--filter",
+           [&view](const std::vector<std::string>& words) {
+               for (const std::string& word : words) view.filters.files.push_back(file_filter(word));
+           },
+           "Show only blocks of files that match PATTERN (*, ?, [set]), and of this line of them; with -, all but these; repeatable")
+        ->check(CLI::Validator(empty_filter, ""))
+        ->allow_extra_args(false)
+        ->type_name("[+-]PATTERN[:LINE]");
+    app.add_flag_callback(
+        "--filter-all-frames", [] {}, "Filters look at all frames of a stack, not only the newest");
+    app.final_callback([&app, &view] {
+        for (FileFilter& filter : view.filters.files) filter.all_frames = app.count("--filter-all-frames") > 0;
+    });
     app.add_option_function<std::string>(
            "--lines", [&view](const std::string& kind) { view.lines = kind == "native" ? Lines::native : Lines::python; },
            "Show native blocks (malloc, mmap) below Python code by their Python line or by their native caller")
@@ -49,16 +86,22 @@ void add_view_options(CLI::App& app, View& view) {
 
 void add_stats_options(CLI::App& app, StatsOptions& stats) {
     app.add_option("FILE", stats.file, "Snapshot")->required();
-    app.add_option("-n,--rows", stats.rows, "Only the first ROWS lines (default: all)")->type_name("ROWS");
+    app.add_option("-n,--rows", stats.rows, "Only the first ROWS lines (default: all; with --pretty: 10)")->type_name("ROWS");
     add_view_options(app, stats.view);
+    add_row_options(app, stats.view);
+    add_report_options(app, stats.report);
 }
 
 void add_diff_options(CLI::App& app, DiffOptions& diff) {
     app.add_option("OLD", diff.before, "Earlier snapshot; with -p: checkpoint of a running trace")->required();
     app.add_option("NEW", diff.after, "Later one (default with -p: now)");
     add_reach_options(app, diff.pid, diff.socket);
-    app.add_option("-n,--rows", diff.rows, "Only the first ROWS lines (default: all)")->type_name("ROWS");
+    app.add_option("MORE", diff.later, "With --growth: snapshots after those two");
+    app.add_flag("--growth", diff.growth, "Lines that grew from each snapshot to the next, by total growth; three snapshots or more");
+    app.add_option("-n,--rows", diff.rows, "Only the first ROWS lines (default: all; with --pretty: 10)")->type_name("ROWS");
     add_view_options(app, diff.view);
+    add_row_options(app, diff.view);
+    add_report_options(app, diff.report);
 }
 
 }  // namespace memtrace::cli

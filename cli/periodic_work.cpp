@@ -28,7 +28,7 @@ PeriodicWork::Clock::duration seconds(double s) {
 }  // namespace
 
 PeriodicWork::PeriodicWork(const TraceOptions& options, Attachment& attachment, std::FILE* out)
-    : options_(options), attachment_(attachment), out_(out), terminal_(Terminal::of(out)) {
+    : options_(options), attachment_(attachment), out_(out), terminal_(Terminal::of(out, options.view.colour)) {
     if (options.max_overhead) guard_.emplace(*options.max_overhead / 100);
 }
 
@@ -108,7 +108,7 @@ void PeriodicWork::remove_oldest(const std::string& written) {
 Error PeriodicWork::output_failure() const { return Error{out_ == stdout ? "cannot write to standard output" : "cannot write to standard error"}; }
 
 Result<void> PeriodicWork::show() {
-    Snapshot now = attachment_.collector().snapshot(Detail::counters);
+    Snapshot now = attachment_.collector().snapshot(options_.view.needs_blocks() ? Detail::blocks : Detail::counters);
     const std::string text = render_top(now, before_, {options_.rows, options_.interval_s, options_.view}, terminal_);
     if (terminal_.is_terminal) std::fputs("\033[H\033[2J", out_);
     std::fputs(text.c_str(), out_);

@@ -1,55 +1,176 @@
-// `stats FILE` and `diff OLD NEW`: tracemalloc's lines, no root needed.
+// `stats FILE` and `diff OLD NEW`: tracemalloc's lines and other forms of the same rows, no root needed.
 #include <cstdio>
 
 #include "ask.hpp"
 #include "commands.hpp"
 #include "format/pprof.hpp"
-#include "format/text.hpp"
-#include "model/statistics.hpp"
+#include "format/pretty.hpp"
+#include "format/report.hpp"
+#include "remarks.hpp"
 
 namespace memtrace::cli {
 namespace {
 
-template <typename Rows>
-void print_rows(const Rows& rows, unsigned limit) {
-    unsigned printed = 0;
-    for (const auto& row : rows) {
-        if (limit && printed++ == limit) break;
-        std::puts(printable(format_line(row)).c_str());
-    }
+using Format = ReportOptions::Format;
+
+// Snapshots by the names they were asked for by, oldest first.
+struct Input {
+    std::vector<Snapshot> snapshots;
+    std::vector<std::string> names;
+};
+
+const Statistic& now(const Statistic& row) { return row; }
+const Statistic& now(const StatisticDiff& row) { return row.now; }
+const Statistic& now(const Growth& row) { return row.diff.now; }
+
+std::string colours(const std::string& line, const Statistic&) { return line; }
+
+// The change of a size, painted as in the top.
+std::string colours(std::string line, const StatisticDiff& row) {
+    const std::string change = "(" + format_size_diff(row.size_diff_bytes) + ")";
+    const std::size_t at = line.rfind(change);
+    if (row.size_diff_bytes == 0 || at == std::string::npos) return line;
+    line.insert(at + change.size(), "\033[0m");
+    return line.insert(at, row.size_diff_bytes > 0 ? "\033[33m" : "\033[32m");
 }
 
-// What qualifies the numbers goes to stderr, so that the lines stay what scripts expect.
-void print_losses(const std::string& file, const Snapshot& snapshot) {
-    for (const Loss& loss : snapshot.losses)
-        if (loss.lost && loss.count)
-            std::fprintf(stderr, "memtrace-bpf: %s: lost %llu: %s\n", file.c_str(), static_cast<unsigned long long>(loss.count), loss.cause.c_str());
+std::string colours(const std::string& line, const Growth& row) { return colours(line, row.diff); }
+
+std::string text_of(const Statistic& row, const LineFormat& format) { return format_line(row, format); }
+std::string text_of(const StatisticDiff& row, const LineFormat& format) { return format_line(row, format); }
+std::string text_of(const Growth& row, const LineFormat& format) {
+    std::string text = format_line(row.diff, format) + ", grew";
+    for (std::size_t i = 0; i < row.sizes.size(); ++i) text += (i ? " -> " : " ") + format_size(row.sizes[i]);
+    return text;
+}
+
+class Output {
+public:
+    Output(const Input& input, const ViewOptions& view, const ReportOptions& report, std::optional<unsigned> rows)
+        : input_(input), view_(view), report_(report), rows_(rows) {}
+
+    template <typename Row>
+    void print(const std::vector<Row>& rows) const {
+        if (report_.format == Format::pretty) return print_pretty(rows);
+        if (report_.format == Format::text) return print_lines(rows);
+        Report report{input_.snapshots, view_, {}, rows_.value_or(0)};
+        for (const Row& row : rows) report.rows.emplace_back(row);
+        const std::string text = report_.format == Format::json ? encode_report_json(report) : encode_report_csv(report);
+        std::fwrite(text.data(), 1, text.size(), stdout);
+    }
+
+private:
+    template <typename Row>
+    void print_lines(const std::vector<Row>& rows) const {
+        LineFormat format;
+        if (!view_.columns.empty()) format.columns = view_.columns;
+        format.filename_parts = view_.filename_parts.value_or(0);
+        const Snapshot &first = input_.snapshots.front(), &last = input_.snapshots.back();
+        format.interval = input_.snapshots.size() > 1 ? last.time - first.time : last.traced_for;
+        const bool painted = Terminal::of(stdout, view_.colour).colour;
+        SourceLines source;
+        std::size_t left = rows_.value_or(0) ? *rows_ : rows.size();
+        for (const Row& row : rows) {
+            if (left-- == 0) break;
+            const std::string line = printable(text_of(row, format));
+            std::puts((painted ? colours(line, row) : line).c_str());
+            if (!report_.tracebacks) continue;
+            for (const std::string& frame : format_traceback(now(row), source, report_.most_recent_first)) std::puts(printable(frame).c_str());
+        }
+        print_user_data();
+    }
+
+    template <typename Row>
+    void print_pretty(const std::vector<Row>& rows) const {
+        PrettyFormat format;
+        format.rows = rows_.value_or(format.rows);
+        format.filename_parts = view_.filename_parts.value_or(format.filename_parts);
+        format.most_recent_first = report_.most_recent_first;
+        SourceLines source;
+        for (const std::string& line : pretty_lines(rows, format, source)) std::puts(line.c_str());
+        print_user_data();
+    }
+
+    template <typename Row>
+    static std::vector<std::string> pretty_lines(const std::vector<Row>& rows, const PrettyFormat& format, SourceLines& source) {
+        return format_pretty(rows, format, source);
+    }
+    static std::vector<std::string> pretty_lines(const std::vector<Growth>& rows, const PrettyFormat& format, SourceLines& source) {
+        std::vector<StatisticDiff> diffs;
+        for (const Growth& row : rows) diffs.push_back(row.diff);
+        return format_pretty(diffs, format, source);
+    }
+
+    void print_user_data() const {
+        const Snapshot* before = input_.snapshots.size() > 1 ? &input_.snapshots.front() : nullptr;
+        for (const std::string& line : format_user_data(input_.snapshots.back(), before)) std::puts(printable(line).c_str());
+    }
+
+    const Input& input_;
+    const ViewOptions& view_;
+    const ReportOptions& report_;
+    std::optional<unsigned> rows_;
+};
+
+// The view as it is shown: the report for people hides what it hides in tracemalloc's documentation.
+ViewOptions shown(ViewOptions view, const ReportOptions& report) {
+    if (report.format == Format::pretty) hide_as_documented(view.filters);
+    return view;
+}
+
+Result<void> check_all(const ViewOptions& view, const Input& input) {
+    for (std::size_t i = 0; i < input.snapshots.size(); ++i)
+        if (Result<void> sense = check(view, input.snapshots[i]); !sense) return Error(sense.error()).in(input.names[i]);
+    return {};
 }
 
 }  // namespace
 
 Result<int> stats(const StatsOptions& options) {
-    const Result<Snapshot> snapshot = read_snapshot(options.file);
+    Input input;
+    input.names = {options.file};
+    Result<Snapshot> snapshot = read_snapshot(options.file);
     if (!snapshot) return snapshot.error();
-    const std::vector<Statistic> rows = statistics(*snapshot, options.view);
-    print_rows(rows, options.rows);
+    input.snapshots.push_back(*std::move(snapshot));
+    const ViewOptions view = shown(options.view, options.report);
+    if (Result<void> sense = check_all(view, input); !sense) return sense.error();
+    std::vector<Statistic> rows = statistics(input.snapshots.front(), view);
+    if (view.order) sort(rows, *view.order);
+    Output(input, view, options.report, options.rows).print(rows);
+    remark_on_filters(options.view, input.snapshots);
     if (rows.empty())
         std::fprintf(stderr, "memtrace-bpf: %s: nothing %swas live that had been allocated since tracing began\n", options.file.c_str(),
-                     options.view.filters.empty() ? "" : "of what is shown ");
-    print_losses(options.file, *snapshot);
+                     options.view == View() ? "" : "of what is shown ");
+    remark_on_losses(options.file, input.snapshots.front());
     return 0;
 }
 
 Result<int> diff(const DiffOptions& options) {
     const bool running = options.pid || !options.socket.empty();
-    const auto get = [&](const std::string& name) { return running ? fetch_snapshot(options.pid, options.socket, name) : read_snapshot(name); };
-    const Result<Snapshot> before = get(options.before);
-    if (!before) return before.error();
-    const Result<Snapshot> after = get(options.after);
-    if (!after) return after.error();
-    print_rows(compare(*before, *after, options.view), options.rows);
-    print_losses(options.before, *before);
-    print_losses(options.after.empty() ? "now" : options.after, *after);
+    Input input;
+    input.names = {options.before, options.after};
+    input.names.insert(input.names.end(), options.later.begin(), options.later.end());
+    for (std::string& name : input.names) {
+        Result<Snapshot> snapshot = running ? fetch_snapshot(options.pid, options.socket, name) : read_snapshot(name);
+        if (!snapshot) return snapshot.error();
+        input.snapshots.push_back(*std::move(snapshot));
+        if (name.empty()) name = "now";
+    }
+    const ViewOptions view = shown(options.view, options.report);
+    if (Result<void> sense = check_all(view, input); !sense) return sense.error();
+    remark_on_programs(input.snapshots, input.names);
+    const Output output(input, view, options.report, options.rows);
+    if (options.growth) {
+        const std::vector<Growth> rows = growth(input.snapshots, view);
+        output.print(rows);
+        if (rows.empty()) std::fprintf(stderr, "memtrace-bpf: nothing grew from each of these snapshots to the next\n");
+    } else {
+        std::vector<StatisticDiff> rows = compare(input.snapshots[0], input.snapshots[1], view);
+        if (view.order) sort(rows, *view.order);
+        output.print(rows);
+    }
+    remark_on_filters(options.view, input.snapshots);
+    for (std::size_t i = 0; i < input.names.size(); ++i) remark_on_losses(input.names[i], input.snapshots[i]);
     return 0;
 }
 

@@ -24,15 +24,16 @@ std::pair<std::size_t, std::size_t> first_character(std::string_view text) {
 
 }  // namespace
 
-Terminal Terminal::of(std::FILE* stream) {
+Terminal Terminal::of(std::FILE* stream, Colour colour) {
     std::setlocale(LC_CTYPE, "");
     Terminal terminal;
     terminal.unicode = std::strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     const char* kind = std::getenv("TERM");
+    terminal.colour = colour == Colour::always;
     terminal.is_terminal = isatty(fileno(stream)) && kind && std::strcmp(kind, "dumb") != 0;
     if (!terminal.is_terminal) return terminal;
     const char* no_colour = std::getenv("NO_COLOR");
-    terminal.colour = !no_colour || !*no_colour;
+    if (colour == Colour::automatic) terminal.colour = !no_colour || !*no_colour;
     winsize size{};
     terminal.columns = ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
     return terminal;

@@ -7,13 +7,15 @@
 
 namespace memtrace::cli {
 
+enum class Colour { automatic, always, never };
+
 struct Terminal {
     bool is_terminal = false;
-    bool colour = false;   ///< A terminal, and NO_COLOR is not set.
+    bool colour = false;   ///< As asked for; by itself on a terminal where NO_COLOR is not set.
     bool unicode = false;  ///< The locale's character set is UTF-8.
     unsigned columns = 0;  ///< 0: unlimited (not a terminal).
 
-    static Terminal of(std::FILE* stream);
+    static Terminal of(std::FILE* stream, Colour colour = Colour::automatic);
 };
 
 /// Columns a UTF-8 text takes, as the C library sees it in the user's locale; bytes that are no characters count one each.

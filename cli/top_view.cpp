@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
-#include <tuple>
+#include <array>
+#include <span>
 
 #include "format/text.hpp"
 #include "model/statistics.hpp"
@@ -12,7 +12,7 @@
 namespace memtrace::cli {
 namespace {
 
-constexpr std::size_t path_parts = 3;
+constexpr unsigned path_parts = 3;
 
 // 1 204 511: digits in groups of three.
 std::string grouped(std::uint64_t number) {
@@ -27,23 +27,23 @@ std::string short_count(double number) {
     return grouped(static_cast<std::uint64_t>(number));
 }
 
-std::string duration_text(std::chrono::nanoseconds time) {
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time).count();
-    if (seconds < 60) return fmt::format("{:.1f} s", std::chrono::duration<double>(time).count());
-    if (seconds < 3600) return fmt::format("{} min {} s", seconds / 60, seconds % 60);
-    return fmt::format("{} h {} min", seconds / 3600, seconds / 60 % 60);
+// How much of a row is told besides its numbers.
+struct WhereOptions {
+    unsigned filename_parts = path_parts;
+    bool function = true, domain = true;
+};
+
+std::string place_text(const Statistic& row, const WhereOptions& options) {
+    // Without a line the symbol is the place.
+    if (!row.place.by_function) return printable(format_place(row, options.filename_parts));
+    return printable(last_path_parts(row.place.file, options.filename_parts)) + "  " + printable(row.place.function);
 }
 
-using Key = std::tuple<std::string, std::uint32_t, std::string>;
-Key key_of(const Statistic& row) { return {std::string(row.place.file), row.place.line, std::string(row.place.function)}; }
-
 // The place always shows, its right end first; the domain where there is room for it, the function in what is left.
-std::string where_of(const Statistic& row, std::size_t columns, bool unicode) {
-    const std::string file = printable(last_path_parts(row.place.file, path_parts));
-    // Without a line the symbol is the place.
-    const std::string place = row.place.by_function ? file + "  " + printable(row.function) : fmt::format("{}:{}", file, row.place.line);
-    std::string function = row.place.by_function || row.function.empty() ? "" : "  " + printable(row.function);
-    std::string domains = "  " + row.domains;
+std::string where_of(const Statistic& row, std::size_t columns, bool unicode, const WhereOptions& options) {
+    const std::string place = place_text(row, options);
+    std::string function = row.place.by_function || row.function.empty() || !options.function ? "" : "  " + printable(row.function);
+    std::string domains = options.domain && row.by != GroupBy::domain ? "  " + row.domains : "";
     if (columns == 0) return place + function + domains;
     std::string text = keep_right(place, columns, unicode);
     std::size_t room = columns - display_width(text);
@@ -54,19 +54,16 @@ std::string where_of(const Statistic& row, std::size_t columns, bool unicode) {
     return text + function + domains;
 }
 
-// "only raw, obj - without mem - native lines"; empty where all is as by default.
-std::string description(const View& view, const std::string& between) {
-    std::string only, without;
-    for (const DomainFilter& filter : view.filters.domains) {
-        std::string& names = filter.inclusive ? only : without;
-        names += (names.empty() ? filter.inclusive ? "only " : "without " : ", ") + filter.domain;
-    }
-    std::string text;
-    for (const std::string& part : {only, without, std::string(view.lines == Lines::native ? "native lines" : "")}) {
-        text += (text.empty() || part.empty() ? "" : between) + part;
-    }
-    return text;
+// A row for one frame of a traceback.
+Statistic row_of_frame(const Statistic& row, FrameId frame) {
+    Statistic of_frame = row;
+    of_frame.by = GroupBy::line;
+    of_frame.place = place_of(*row.snapshot, frame, GroupBy::line);
+    of_frame.function = row.snapshot->text(row.snapshot->frame(frame).function);
+    return of_frame;
 }
+
+constexpr std::array default_columns{Column::size, Column::count, Column::average};
 
 class TopText {
 public:
@@ -100,7 +97,7 @@ private:
     void header() {
         const Process& process = now_.processes.front();
         const std::string who = fmt::format("memtrace-bpf {}{}pid {}{} ", now_.tool_version, dot_, process.pid, and_children());
-        const std::string since = fmt::format("{}traced {}{}every {:g} s", dot_, duration_text(now_.traced_for), dot_, options_.interval_s);
+        const std::string since = fmt::format("{}traced {}{}every {:g} s", dot_, format_duration(now_.traced_for), dot_, options_.interval_s);
         std::string command = printable(process.command);
         const std::size_t taken = display_width(who) + display_width(since);
         if (terminal_.columns) command = keep_left(command, terminal_.columns > taken ? terminal_.columns - taken : 0, terminal_.unicode);
@@ -189,43 +186,120 @@ private:
         text_ += '\n';
     }
 
-    void table() {
-        const std::vector<Statistic> rows = statistics(now_, options_.view);
-        std::map<Key, std::uint64_t> earlier;
-        if (before_)
-            for (const Statistic& row : statistics(*before_, options_.view)) earlier[key_of(row)] = row.size_bytes;
-        text_ += painted(fmt::format("{:>4}  {:>10}  {:>11}  {:>11}  {:>10}  {}", "#", "SIZE", before_ ? "CHANGE" : "", "COUNT", "AVERAGE", "WHERE"),
-                         "1") +
-                 '\n';
-        std::uint64_t shown = 0, shown_bytes = 0, all_bytes = 0;
-        for (const Statistic& row : rows) {
-            all_bytes += row.size_bytes;
-            if (shown == options_.rows) continue;
-            ++shown;
-            shown_bytes += row.size_bytes;
-            const auto before = earlier.find(key_of(row));
-            const std::int64_t change = static_cast<std::int64_t>(row.size_bytes - (before == earlier.end() ? 0 : before->second));
-            row_line(shown, row, change);
+    // Those of now with their changes, largest first; with --sort diff also those that are gone.
+    std::vector<StatisticDiff> rows() const {
+        const Order order = options_.view.order.value_or(Order::size);
+        std::vector<StatisticDiff> rows;
+        if (before_) {
+            rows = compare(*before_, now_, options_.view);
+            if (order != Order::diff) std::erase_if(rows, [](const StatisticDiff& row) { return row.now.count == 0; });
+        } else {
+            for (Statistic& row : statistics(now_, options_.view)) rows.push_back({std::move(row), 0, 0});
         }
-        if (rows.size() > shown)
-            text_ += fmt::format("      {:>10}  in {} other lines\n", format_size(all_bytes - shown_bytes), grouped(rows.size() - shown));
-        if (rows.empty())
-            text_ += fmt::format("      nothing {}is live that was allocated since tracing began\n",
-                                 options_.view.filters.empty() ? "" : "of what is shown ");
+        sort(rows, order);
+        return rows;
     }
 
-    void row_line(std::uint64_t rank, const Statistic& row, std::int64_t change) {
-        const std::string change_text = before_ ? format_size_diff(change) : "";
-        const std::string padding(change_text.size() < 11 ? 11 - change_text.size() : 0, ' ');
-        const std::string left = fmt::format("{:>4}  {:>10}  ", rank, format_size(row.size_bytes));
-        const std::string middle = fmt::format("  {:>11}  {:>10}  ", grouped(row.count),
-                                               format_size(row.size_bytes / std::max<std::uint64_t>(row.count, 1)));
-        const std::size_t used = left.size() + 11 + middle.size();
+    void table() {
+        if (const Result<void> sense = check(options_.view, now_); !sense) {
+            line("      " + sense.error().what + (sense.error().hint.empty() ? "" : ": " + sense.error().hint));
+            return;
+        }
+        const std::vector<StatisticDiff> all = rows();
+        text_ += painted(fmt::format("{:>4}  {}WHERE", "#", headings()), "1") + '\n';
+        std::uint64_t shown = 0, shown_bytes = 0, all_bytes = 0;
+        for (const StatisticDiff& row : all) {
+            all_bytes += row.now.size_bytes;
+            if (shown == options_.rows) continue;
+            ++shown;
+            shown_bytes += row.now.size_bytes;
+            row_line(shown, row);
+        }
+        if (all.size() > shown)
+            text_ += fmt::format("      {:>10}  in {} other {}\n", format_size(all_bytes - shown_bytes), grouped(all.size() - shown),
+                                 options_.view.by == GroupBy::line ? "lines" : "rows");
+        if (all.empty())
+            text_ += fmt::format("      nothing {}is live that was allocated since tracing began\n", is_narrowed() ? "of what is shown " : "");
+        for (const std::string& datum : format_user_data(now_, before_ ? &*before_ : nullptr)) line(printable(datum));
+    }
+
+    bool is_narrowed() const { return !options_.view.filters.empty() || options_.view.blocks.any(); }
+
+    std::span<const Column> columns() const {
+        if (options_.view.columns.empty()) return default_columns;
+        return options_.view.columns;
+    }
+
+    std::string headings() const {
+        std::string text;
+        for (const Column column : columns()) {
+            switch (column) {
+                case Column::size: text += fmt::format("{:>10}  {:>11}  ", "SIZE", before_ ? "CHANGE" : ""); break;
+                case Column::count: text += fmt::format("{:>11}  ", "COUNT"); break;
+                case Column::average: text += fmt::format("{:>10}  ", "AVERAGE"); break;
+                case Column::allocated: text += fmt::format("{:>10}  ", "ALLOCATED"); break;
+                case Column::freed: text += fmt::format("{:>10}  ", "FREED"); break;
+                case Column::rate: text += fmt::format("{:>13}  ", "RATE"); break;
+                case Column::age: text += fmt::format("{:>12}  ", "OLDEST"); break;
+                case Column::domain:
+                case Column::function: break;  // behind the place
+            }
+        }
+        return text;
+    }
+
+    std::string rate_of(const StatisticDiff& row) const {
+        const std::chrono::nanoseconds time = before_ ? now_.traced_for - before_->traced_for : now_.traced_for;
+        if (time.count() <= 0) return "";
+        const auto bytes = static_cast<double>(before_ ? row.size_diff_bytes : static_cast<std::int64_t>(row.now.size_bytes));
+        return format_size_diff(static_cast<std::int64_t>(bytes / std::chrono::duration<double>(time).count())) + "/s";
+    }
+
+    std::string cell(Column column, const StatisticDiff& row) const {
+        const Statistic& now = row.now;
+        switch (column) {
+            case Column::size: {
+                const std::string change = before_ ? format_size_diff(row.size_diff_bytes) : "";
+                const std::string padding(change.size() < 11 ? 11 - change.size() : 0, ' ');
+                const char* colour = row.size_diff_bytes > 0 ? "33" : "32";
+                return fmt::format("{:>10}  ", format_size(now.size_bytes)) + padding +
+                       (before_ && row.size_diff_bytes != 0 ? painted(change, colour) : change) + "  ";
+            }
+            case Column::count: return fmt::format("{:>11}  ", grouped(now.count));
+            case Column::average: return fmt::format("{:>10}  ", format_size(now.size_bytes / std::max<std::uint64_t>(now.count, 1)));
+            case Column::allocated: return fmt::format("{:>10}  ", format_size(now.counters.allocated_bytes));
+            case Column::freed: return fmt::format("{:>10}  ", format_size(now.counters.freed_bytes));
+            case Column::rate: return fmt::format("{:>13}  ", rate_of(row));
+            case Column::age: return fmt::format("{:>12}  ", now.oldest ? format_duration(*now.oldest) : "");
+            case Column::domain:
+            case Column::function: break;
+        }
+        return {};
+    }
+
+    void row_line(std::uint64_t rank, const StatisticDiff& row) {
+        const std::string number = fmt::format("{:>4}  ", rank);
+        std::size_t used = number.size() + headings().size();
+        text_ += number;
+        for (const Column column : columns()) text_ += cell(column, row);
+        WhereOptions options;
+        options.filename_parts = options_.view.filename_parts.value_or(path_parts);
+        if (!options_.view.columns.empty()) {
+            options.function = options_.view.shows(Column::function);
+            options.domain = options_.view.shows(Column::domain);
+        }
         constexpr std::size_t least_place = 10;
         const std::size_t room = !terminal_.columns ? 0 : terminal_.columns > used + least_place ? terminal_.columns - used : least_place;
-        const std::string where = where_of(row, room, terminal_.unicode);
-        const char* colour = change > 0 ? "33" : "32";
-        text_ += left + padding + (before_ && change != 0 ? painted(change_text, colour) : change_text) + middle + where + '\n';
+        if (row.now.by != GroupBy::traceback) {
+            text_ += where_of(row.now, room, terminal_.unicode, options) + '\n';
+            return;
+        }
+        // The newest frame is the row's, its callers stand below.
+        const Stack stack = row.now.stack();
+        for (std::size_t i = 0; i < stack.size(); ++i) {
+            if (i == 1) options.domain = false;
+            text_ += (i ? std::string(used, ' ') : "") + where_of(row_of_frame(row.now, stack[i]), room, terminal_.unicode, options) + '\n';
+        }
     }
 
     const Snapshot& now_;

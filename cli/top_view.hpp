@@ -6,13 +6,14 @@
 
 #include "model/statistics.hpp"
 #include "terminal.hpp"
+#include "view_options.hpp"
 
 namespace memtrace::cli {
 
 struct TopOptions {
     unsigned rows = 20;
     double interval_s = 5;
-    View view;  ///< Of the rows; the header's totals are always those of the process.
+    ViewOptions view;  ///< Of the rows; the header's totals are always those of the process.
 };
 
 /// The text of one display. `before`: the state at the previous refresh, for changes and rates; none at the first.

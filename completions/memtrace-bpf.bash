@@ -35,24 +35,39 @@ _memtrace_bpf() {
         --python)
             mapfile -t COMPREPLY < <(compgen -W "$(printf '%s ' 3.{6..15})" -- "$current")
             return ;;
+        --by)
+            mapfile -t COMPREPLY < <(compgen -W "line file traceback function domain process thread" -- "$current")
+            return ;;
+        --sort)
+            mapfile -t COMPREPLY < <(compgen -W "size count diff alloc freed age" -- "$current")
+            return ;;
+        --show)
+            mapfile -t COMPREPLY < <(compgen -W "size count average allocated freed rate age domain function" -- "$current")
+            return ;;
+        --color)
+            mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current")
+            return ;;
+        --filter | --min-size | --max-size | --older | --filename-parts | --preset | --save-preset) return ;;
         --lines)
             mapfile -t COMPREPLY < <(compgen -W "python native" -- "$current")
             return ;;
         -i | --interval | -n | --rows | --duration | --snapshot-every | --snapshot-template | --snapshot-keep | --top-every | --frames | --checkpoint | --checkpoint-memory | --fail-over | --fail-growth | --live-blocks | --sites | --seconds) return ;;
     esac
-    local trace="--pid --interval --top-every --rows --domain --lines --duration --output --snapshot-every --snapshot-template --snapshot-keep --compare
+    local rows="--domain --filter --filter-all-frames --lines --by --cumulative --live --allocated --freed --min-size --max-size --older --sort
+                --show --filename-parts --color --preset --save-preset"
+    local trace="--pid --interval --top-every --rows $rows --duration --output --snapshot-every --snapshot-template --snapshot-keep --compare
                  --frames --live-blocks --sites --follow --max-overhead --no-redirect --fail-over --fail-growth --summary
                  --checkpoint-memory --checkpoint-dir --socket --help"
     case $command in
-        stats) words="--rows --domain --lines --help" ;;
-        diff) words="--pid --socket --rows --domain --lines --help" ;;
+        stats) words="--rows $rows --pretty --json --csv --tracebacks --most-recent-first --help" ;;
+        diff) words="--pid --socket --rows $rows --growth --pretty --json --csv --tracebacks --most-recent-first --help" ;;
         start) words=$trace ;;
         checkpoint) words="--pid --socket --no-stop --help" ;;
         snapshot) words="--pid --socket --no-stop --output --checkpoint --help" ;;
         checkpoints | status | where) words="--pid --socket --json --help" ;;
         clear | reset-peak | stop) words="--pid --socket --help" ;;
         probes) words="--pid --seconds --no-redirect --help" ;;
-        export) words="--to --python --output --domain --lines --help" ;;
+        export) words="--to --python --output --domain --filter --filter-all-frames --lines --help" ;;
         import) words="--output --help" ;;
         doctor) words="--help" ;;
         *) words="$trace --version stats diff export import probes doctor start checkpoint checkpoints snapshot clear reset-peak status where stop --" ;;

@@ -77,6 +77,12 @@ Statistic statistic(const Aggregation& all, std::size_t column, std::size_t inde
     return row;
 }
 
+StatisticDiff difference(const Aggregation& all, std::size_t after, std::size_t before, std::size_t index, const View& view) {
+    const Sums &new_sums = all.sums(after, index), &old_sums = all.sums(before, index);
+    return {statistic(all, after, index, view), static_cast<std::int64_t>(new_sums.size_bytes - old_sums.size_bytes),
+            static_cast<std::int64_t>(new_sums.count - old_sums.count)};
+}
+
 /// |after - before|, of any two.
 std::uint64_t distance(std::uint64_t after, std::uint64_t before) { return after > before ? after - before : before - after; }
 
@@ -124,11 +130,7 @@ std::vector<StatisticDiff> compare(const Snapshot& before, const Snapshot& after
     };
     std::vector<StatisticDiff> rows;
     rows.reserve(all.groups().size());
-    for (const std::size_t i : ordered(all, view, rank)) {
-        const Sums &new_sums = all.sums(0, i), &old_sums = all.sums(1, i);
-        rows.push_back({statistic(all, 0, i, view), static_cast<std::int64_t>(new_sums.size_bytes - old_sums.size_bytes),
-                        static_cast<std::int64_t>(new_sums.count - old_sums.count)});
-    }
+    for (const std::size_t i : ordered(all, view, rank)) rows.push_back(difference(all, 0, 1, i, view));
     return rows;
 }
 
@@ -144,7 +146,7 @@ std::vector<Growth> growth(std::span<const Snapshot> snapshots, const View& view
         Growth row;
         for (std::size_t moment = 0; moment <= last; ++moment) row.sizes.push_back(size_at(moment, i));
         if (std::ranges::adjacent_find(row.sizes, std::ranges::greater_equal{}) != row.sizes.end()) continue;
-        row.now = statistic(all, 0, i, view);
+        row.diff = difference(all, 0, last, i, view);
         rows.push_back(std::move(row));
     }
     return rows;

@@ -41,9 +41,8 @@ struct StatisticDiff {
 
 /// How one group developed over several snapshots.
 struct Growth {
-    Statistic now;
+    StatisticDiff diff;                ///< Of the last snapshot to the first.
     std::vector<std::uint64_t> sizes;  ///< In each snapshot.
-    [[nodiscard]] std::uint64_t total() const { return sizes.back() - sizes.front(); }
 };
 
 /// Groups without blocks that count are left out. Ordered by (size, count, key) descending; tracebacks compare from the oldest

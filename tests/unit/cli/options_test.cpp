@@ -215,12 +215,12 @@ RULE("unknown options, options without their value and repeated values are refus
 RULE("stats and diff take files and a number of rows") {
     const auto stats = parsed_as<StatsOptions>({"stats", "a.pb.gz", "-n", "7"});
     CHECK(stats.file == "a.pb.gz");
-    CHECK(stats.rows == 7);
-    CHECK(parsed_as<StatsOptions>({"stats", "a.pb.gz"}).rows == 0);
+    CHECK(stats.rows == 7U);
+    CHECK_FALSE(parsed_as<StatsOptions>({"stats", "a.pb.gz"}).rows);
     const auto diff = parsed_as<DiffOptions>({"diff", "--rows", "2", "old", "new"});
     CHECK(diff.before == "old");
     CHECK(diff.after == "new");
-    CHECK(diff.rows == 2);
+    CHECK(diff.rows == 2U);
 }
 
 RULE("a domain is shown alone by its name or with a plus before it, and left out with a minus; the option may be repeated") {
@@ -316,4 +316,84 @@ RULE("a subcommand with a command line, a pid or any option meant for tracing is
     CHECK(refused({"--domain", "raw", "stats", "a.pb.gz"}).find("subcommand") != std::string::npos);
     CHECK(refused({"-n", "5", "diff", "a", "b"}).find("subcommand") != std::string::npos);
     CHECK(refused({"--no-redirect", "doctor"}).find("subcommand") != std::string::npos);
+}
+
+RULE("rows are grouped, counted, bounded, sorted and shown as asked, in a trace, stats and diff") {
+    const Words words{"--by", "filename", "--cumulative", "--max-size", "1M",    "--min-size",       "4KiB", "--older", "5m", "--sort",
+                      "age",  "--show",   "size,age",     "--color",    "never", "--filename-parts", "0"};
+    const auto behind = [&](Words first) {
+        first.insert(first.end(), words.begin(), words.end());
+        return first;
+    };
+    const ViewOptions views[] = {parsed_as<TraceOptions>(behind({"-p", "1"})).view, parsed_as<StatsOptions>(behind({"stats", "a"})).view,
+                                 parsed_as<DiffOptions>(behind({"diff", "a", "b"})).view};
+    for (const ViewOptions& view : views) {
+        CHECK(view.by == memtrace::GroupBy::file);
+        CHECK(view.cumulative);
+        CHECK(view.blocks.min_size_bytes == 4096);
+        CHECK(view.blocks.max_size_bytes == 1048576);
+        CHECK(view.blocks.older == std::chrono::minutes(5));
+        CHECK(view.order == memtrace::Order::age);
+        CHECK(view.columns == std::vector{memtrace::Column::size, memtrace::Column::age});
+        CHECK(view.filename_parts == 0U);
+        CHECK(view.colour == Colour::never);
+        CHECK(view.needs_blocks());
+    }
+    CHECK(parsed_as<StatsOptions>({"stats", "a", "--freed"}).view.counted == memtrace::Counted::freed);
+    CHECK(parsed_as<StatsOptions>({"stats", "a", "--allocated"}).view.counted == memtrace::Counted::allocated);
+    CHECK_FALSE(parsed_as<StatsOptions>({"stats", "a", "--live"}).view.needs_blocks());
+}
+
+RULE("a filter has a sign, a pattern and a line, of which only the pattern must be there") {
+    const auto files = [](const Words& words) {
+        Words line{"stats", "a"};
+        for (const std::string& word : words) line.insert(line.end(), {"--filter", word});
+        return parsed_as<StatsOptions>(line).view.filters.files;
+    };
+    CHECK(files({"*.py", "+a:7", "-<frozen *>"}) == std::vector<memtrace::FileFilter>{{true, "*.py"}, {true, "a", 7}, {false, "<frozen *>"}});
+    CHECK(files({"C:x", "a:7:8", "--x"}) == std::vector<memtrace::FileFilter>{{true, "C:x"}, {true, "a:7", 8}, {false, "-x"}});
+    const auto stats = parsed_as<StatsOptions>({"stats", "--filter-all-frames", "--filter", "a", "file", "--filter=b"});
+    CHECK(stats.file == "file");
+    CHECK(stats.view.filters.files == std::vector<memtrace::FileFilter>{{true, "a", {}, true}, {true, "b", {}, true}});
+    CHECK(parsed_as<TraceOptions>({"-p", "1", "--filter", "a", "--filter-all-frames"}).view.filters.files.front().all_frames);
+    for (const char* word : {"", "+", "-", "+:7"}) CHECK(refused({"stats", "a", "--filter", word}).find("pattern") != std::string::npos);
+}
+
+RULE("words and values that mean nothing are refused, and what does not go together") {
+    const std::vector<Words> wrong{{"--by", "colour"},
+                                   {"--by", "lines"},
+                                   {"--sort", "name"},
+                                   {"--show", "size,shape"},
+                                   {"--show", ""},
+                                   {"--older", "soon"},
+                                   {"--older", "-5s"},
+                                   {"--older", "5 weeks"},
+                                   {"--min-size", "big"},
+                                   {"--max-size", "-1"},
+                                   {"--color", "green"},
+                                   {"--filename-parts", "-1"},
+                                   {"--allocated", "--freed"},
+                                   {"--json", "--csv"},
+                                   {"--pretty", "--csv"},
+                                   {"--sort", "diff"},
+                                   {"--by", "domain", "--cumulative"},
+                                   {"--by", "traceback", "--cumulative"},
+                                   {"--freed", "--older", "5m"},
+                                   {"--tracebacks"},
+                                   {"--min-size", "2", "--max-size", "1"},
+                                   {"--preset", "there is no such preset"}};
+    for (const Words& words : wrong) {
+        Words line{"stats", "a"};
+        line.insert(line.end(), words.begin(), words.end());
+        (void)refused(line);
+    }
+}
+
+RULE("growth takes three snapshots or more and has an order of its own; without it there are two") {
+    const auto diff = parsed_as<DiffOptions>({"diff", "--growth", "a", "b", "c", "d"});
+    CHECK(diff.growth);
+    CHECK(diff.later == Words{"c", "d"});
+    CHECK(refused({"diff", "--growth", "a", "b"}).find("three") != std::string::npos);
+    (void)refused({"diff", "a", "b", "c"});
+    (void)refused({"diff", "--growth", "a", "b", "c", "--sort", "size"});
 }

@@ -298,7 +298,7 @@ RULE("places that differ by their columns alone are one row, whose change is tha
 
 RULE("with filters the rows are those of some domains, the totals still those of the process, and the header says so") {
     const Utf8 locale;
-    const cli::TopOptions python_only{.view = {.filters = {.domains = {{true, "raw"}, {true, "obj"}}, .files = {}}}};
+    const cli::TopOptions python_only{.view = View{.filters = {.domains = {{true, "raw"}, {true, "obj"}}, .files = {}}}};
     CHECK(render_top(snapshot_of(shop), std::nullopt, python_only, plain()) ==
           R"(memtrace-bpf 0.1 - pid 4242 python3 -m shop.worker - traced 1 min 35 s - every 5 s
 RSS 412 MiB | live 215 MiB in 402 414 blocks | peak 219 MiB
@@ -312,8 +312,8 @@ untracked frees 1 204 - unresolved 0
    2       100 B                         2        50 B  <string>:3  obj
 )");
     const auto shown = [](std::vector<DomainFilter> filters) {
-        return line_with(render_top(snapshot_of(shop), std::nullopt, {.view = {.filters = {.domains = std::move(filters), .files = {}}}}, plain()),
-                         "shown");
+        return line_with(
+            render_top(snapshot_of(shop), std::nullopt, {.view = View{.filters = {.domains = std::move(filters), .files = {}}}}, plain()), "shown");
     };
     CHECK(shown({{false, "mmap"}}) == "shown: without mmap");
     CHECK(shown({{false, "mmap"}, {true, "raw"}, {false, "malloc"}}) == "shown: only raw - without mmap, malloc");
@@ -323,7 +323,7 @@ RULE("changes under a filter are those of the blocks that it lets pass") {
     const Utf8 locale;
     const Snapshot before = snapshot_of({{"/srv/a.py", 7, "f", 1000}, {"/srv/a.py", 7, "f", 500, 1, "malloc"}});
     const Snapshot now = snapshot_of({{"/srv/a.py", 7, "f", 3000}, {"/srv/a.py", 7, "f", 9000, 1, "malloc"}});
-    const std::string text = render_top(now, before, {.view = {.filters = {.domains = {{false, "malloc"}}, .files = {}}}}, plain());
+    const std::string text = render_top(now, before, {.view = View{.filters = {.domains = {{false, "malloc"}}, .files = {}}}}, plain());
     CHECK(lines_of(text).back() == "   1      3000 B      +2000 B            1      3000 B  /srv/a.py:7  f  obj");
 }
 
@@ -338,7 +338,7 @@ RULE("native blocks below Python code are one row with the Python line's others,
     const std::string by_python = render_top(loaded(6000), loaded(5000), {}, plain());
     CHECK(by_python.find("shown:") == std::string::npos);
     CHECK(lines_of(by_python).back() == "   1      7000 B      +1000 B            2      3500 B  /srv/a.py:7  load  malloc,obj");
-    const std::string by_native = render_top(loaded(6000), loaded(5000), {.view = {.lines = Lines::native}}, plain());
+    const std::string by_native = render_top(loaded(6000), loaded(5000), {.view = View{.lines = Lines::native}}, plain());
     CHECK(line_with(by_native, "shown") == "shown: native lines");
     CHECK(line_with(by_native, "   1 ") == "   1      6000 B      +1000 B            1      6000 B  usr/lib/libssl.so.3  CRYPTO_zalloc+0x15  malloc");
     CHECK(lines_of(by_native).back() == "   2      1000 B         +0 B            1      1000 B  /srv/a.py:7  load  obj");
@@ -348,7 +348,8 @@ RULE("native blocks below Python code are one row with the Python line's others,
 
 RULE("a filter that lets nothing pass gives a sentence that does not claim that nothing is live") {
     const Utf8 locale;
-    const std::string text = render_top(snapshot_of(shop), std::nullopt, {.view = {.filters = {.domains = {{true, "mmap"}}, .files = {}}}}, plain());
+    const std::string text = render_top(snapshot_of(shop), std::nullopt, {.view = View{.filters = {.domains = {{true, "mmap"}}, .files = {}}}},
+                                        plain());
     CHECK(lines_of(text).back() == "      nothing of what is shown is live that was allocated since tracing began");
     CHECK(text.find("live 215 MiB in 402 414 blocks") != std::string::npos);
 }
@@ -406,4 +407,51 @@ RULE("of several processes those that run count together, and the header tells h
     text = render_top(snapshot, std::nullopt, {}, plain());
     CHECK(line_with(text, "RSS").find("live 10.8 KiB in 16 blocks") != std::string::npos);
     CHECK(text.find("app.py:2") != std::string::npos);
+}
+
+RULE("the top is grouped, sorted and told as asked, and says so") {
+    const Utf8 locale;
+    const Snapshot snapshot = snapshot_of(shop);
+    cli::TopOptions options;
+    options.view = View{.by = GroupBy::domain};
+    std::string text = render_top(snapshot, std::nullopt, options, plain());
+    CHECK(line_with(text, "shown") == "shown: by domain");
+    CHECK(line_with(text, "   1 ") == "   1     151 MiB                   402 113       393 B  obj");
+
+    options.view = View();
+    options.view.order = Order::count;
+    options.view.columns = {Column::count, Column::allocated, Column::function};
+    options.view.filename_parts = 1;
+    text = render_top(snapshot, std::nullopt, options, plain());
+    CHECK(line_with(text, "WHERE") == "   #        COUNT   ALLOCATED  WHERE");
+    CHECK(line_with(text, "   1 ") == "   1      402 111     151 MiB  cache.py:88  Cache.put");
+    CHECK(line_with(text, "   2 ") == "   2          300     10000 B  libssl.so.3  CRYPTO_zalloc+0x15");
+}
+
+RULE("a traceback in the top has a line for each frame, the newest in the row") {
+    const Utf8 locale;
+    Snapshot snapshot = snapshot_of({{"/srv/app.py", 1, "f", 100}});
+    snapshot.sites[0].frames.push_back(Interner(snapshot).frame({"/srv/main.py", 9, "main", true}));
+    cli::TopOptions options;
+    options.view = View{.by = GroupBy::traceback};
+    const std::vector<std::string> lines = lines_of(render_top(snapshot, std::nullopt, options, plain()));
+    CHECK(lines[lines.size() - 2].find("/srv/app.py:1  f  obj") == lines.back().find("/srv/main.py:9  main"));
+    CHECK(lines.back().find_first_not_of(' ') == lines.back().find("/srv/main.py:9"));
+}
+
+RULE("sorted by change the top shows what has gone, too") {
+    const Utf8 locale;
+    const Snapshot before = snapshot_of({{"/srv/gone.py", 1, "f", 5000}, {"/srv/stays.py", 1, "f", 9000}}),
+                   now = snapshot_of({{"/srv/stays.py", 1, "f", 9000}});
+    cli::TopOptions options;
+    CHECK(render_top(now, before, options, plain()).find("gone.py") == std::string::npos);
+    options.view.order = Order::diff;
+    CHECK(line_with(render_top(now, before, options, plain()), "   1 ").find("gone.py") != std::string::npos);
+}
+
+RULE("a view that the state cannot give is told instead of rows") {
+    const Utf8 locale;
+    cli::TopOptions options;
+    options.view = View{.by = GroupBy::thread};
+    CHECK(render_top(snapshot_of(shop), std::nullopt, options, plain()).find("threads were not kept apart") != std::string::npos);
 }

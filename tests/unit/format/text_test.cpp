@@ -83,3 +83,33 @@ RULE("text for terminals escapes what is not UTF-8 and nothing around it") {
     CHECK(printable("\xf4\x90\x80\x80") == "\\xf4\\x90\\x80\\x80");  // beyond U+10FFFF
     CHECK(printable("\xe2\xc3\xa9") == "\\xe2\xc3\xa9");
 }
+
+RULE("a line tells the columns that were asked for, in their order, and leaves out what is not known") {
+    Statistic statistic = row("/srv/app/a.py", 12, "f", false, "mem,obj", 2048, 2);
+    statistic.counters = {10, 4096, 8, 2048};
+    CHECK(format_line(statistic, {{Column::count, Column::size}}) == "/srv/app/a.py:12: count=2, size=2048 B");
+    CHECK(format_line(statistic, {{Column::allocated, Column::freed, Column::domain, Column::function}, 1}) ==
+          "a.py:12: allocated=4096 B, freed=2048 B, domain=mem,obj, function=f");
+    CHECK(format_line(statistic, {{Column::size, Column::rate, Column::age}}) == "/srv/app/a.py:12: size=2048 B");
+    statistic.oldest = std::chrono::minutes(65);
+    CHECK(format_line(statistic, {{Column::age, Column::rate}, 2, std::chrono::seconds(2)}) == "app/a.py:12: age=1 h 5 min, rate=+1024 B/s");
+    CHECK(format_line(StatisticDiff{statistic, -20480, -1}, {{Column::rate}, 1, std::chrono::seconds(2)}) == "a.py:12: rate=-10.0 KiB/s");
+}
+
+RULE("the last parts of a path are those behind its last slashes") {
+    CHECK(last_path_parts("/a/b/c.py", 0) == "/a/b/c.py");
+    CHECK(last_path_parts("/a/b/c.py", 1) == "c.py");
+    CHECK(last_path_parts("/a/b/c.py", 2) == "b/c.py");
+    CHECK(last_path_parts("/a/b/c.py", 3) == "a/b/c.py");
+    CHECK(last_path_parts("/a/b/c.py", 4) == "/a/b/c.py");
+    CHECK(last_path_parts("c.py", 2) == "c.py");
+    CHECK(last_path_parts("", 1).empty());
+}
+
+RULE("user data is told with its title, and with its change where there was one before") {
+    Snapshot before, now;
+    before.user_data = {{"cache", "size", 1024}, {"requests", "count", 5}, {"gone", "size", 1}};
+    now.user_data = {{"cache", "size", 20480}, {"requests", "count", 3}, {"new", "size", -16}};
+    CHECK(format_user_data(now) == std::vector<std::string>{"cache: 20.0 KiB", "requests: 3", "new: -16 B"});
+    CHECK(format_user_data(now, &before) == std::vector<std::string>{"cache: 20.0 KiB (+19.0 KiB)", "requests: 3 (-2)", "new: -16 B"});
+}

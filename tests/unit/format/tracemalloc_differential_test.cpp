@@ -112,15 +112,9 @@ void print_all(std::string& text, const Snapshot& before, const Snapshot& after,
 /// The pretty top escapes what terminals do not show; here it is as tracemalloc has it.
 void print_pretty(std::string& text, const Snapshot& after, View view) {
     view.by = GroupBy::line;
-    // The documentation filters what is filtered already: our one list has other rules, so the blocks are taken out by hand.
-    Filters hidden;
-    hide_as_documented(hidden);
-    Snapshot rest = after;
-    const SiteFilter wanted(after, view.filters), shown(after, hidden);
-    std::erase_if(rest.sites, [&](const Site& site) { return !wanted.passes(site) || !shown.passes(site); });
-    view.filters = {};
+    hide_as_documented(view.filters);
     SourceLines source;
-    const std::vector<Statistic> rows = statistics(rest, view);
+    const std::vector<Statistic> rows = statistics(after, view);
     for (const std::string& line : format_pretty(rows, {.rows = 3, .filename_parts = 0}, source)) text += line + '\n';
 }
 
