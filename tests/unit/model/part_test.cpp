@@ -84,7 +84,7 @@ RULE("what may be seen says the same as before") {
             REQUIRE(is.line == was.line);
         }
     }
-    REQUIRE(statistics_by_line(part).size() == 3);
+    REQUIRE(statistics(part).size() == 3);
 }
 
 RULE("who may see none gets none; missing elements count as not to be seen") {
