@@ -156,7 +156,8 @@ def _record(name: str) -> None:
     global _last
     memory = MEMORY()
     if memory is not None:
-        _last = -(-memory)  # another object: the one given last is kept by MEMLOGS, too, and would not be replaced
+        # Another object, made as those are: the one given last is kept by MEMLOGS, too, and would not be replaced.
+        _last = int("%d" % memory)
     MEMLOGS._logs.append(MemLog(_unique(name), memory))
 
 
