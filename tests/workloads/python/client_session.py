@@ -24,7 +24,7 @@ tell("megabyte", after - before - 1_000_000)
 del block
 
 MEMPOINT("before")
-data = list(range(10_000_000))
+data = list(range(int(sys.argv[1])))
 MEMPOINT("after")
 MEMPOINT("after")
 tell("IDs", *MEMLOGS.IDs[-3:])
