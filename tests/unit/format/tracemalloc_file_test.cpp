@@ -33,15 +33,13 @@ def describe(snapshot):
             text += b' ' + os.fsencode(name) + b':%d' % line
         lines.append(text)
     lines.sort()
-    for key in ('lineno', 'filename', 'traceback'):
-        snapshot.statistics(key)
     lines += [os.fsencode(str(statistic)) for statistic in snapshot.statistics('lineno')]
     out.write(b'limit %d\n' % snapshot.traceback_limit + b''.join(line + b'\n' for line in lines) + b'--\n')
 )";
 
 constexpr const char* kLoad = R"(
 while sys.stdin.buffer.peek(1):
-    describe(tracemalloc.Snapshot.load('/dev/stdin') if False else pickle.load(sys.stdin.buffer))
+    describe(pickle.load(sys.stdin.buffer))
 )";
 
 // Real blocks, in stacks cut short and whole; then ones made up. Each in every protocol, before its description.
