@@ -175,7 +175,7 @@ bench: all $(B)/bench   ## Measure what tracing costs, against the floor and a b
 # ---- the code itself --------------------------------------------------------------------------------------------------
 
 CXX_FILES := $(sort $(shell find userspace cli tests bench -name '*.cpp' -o -name '*.hpp'))
-PYTHON_FILES := $(sort $(wildcard examples/*.py python/*/*.py tests/python/*.py)) tests/python/run
+PYTHON_FILES := $(sort $(wildcard examples/*.py python/*.py python/*/*.py tests/python/*.py)) tests/python/run
 SCRIPTS   := $(shell grep -l '^.!/bin/bash' scripts/* .ci/run) completions/memtrace-bpf.bash
 tool       = @command -v $(1) >/dev/null || { echo "$(1) is missing: install the package $(2)" >&2; exit 1; }
 

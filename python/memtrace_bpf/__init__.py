@@ -10,14 +10,17 @@ Memory is what the tracer counts as live in this process: blocks allocated since
 points record None, after one warning, and all else raises NotTraced, which is a RuntimeError. A tracer that comes later is found.
 """
 
+from __future__ import annotations
+
 import builtins
-from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Tuple
 
 from ._connection import NotTraced, connection, socket_path
 from ._points import MEMLOGS, MEMORY, MEMPOINT, MEMPRINT, MEMTRACE, MemLog, _record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import tracemalloc
+    from typing import Any, Iterable, List, Optional, Tuple
 
 __version__ = "0.1.0"
 __all__ = [
@@ -65,7 +68,7 @@ def clear_traces() -> None:
     connection.ask({"do": "clear"})
 
 
-def get_object_trace(obj: Any) -> "Optional[tracemalloc.Traceback]":
+def get_object_trace(obj: Any) -> Optional[tracemalloc.Traceback]:
     """Where the memory of an object was allocated; None where the tracer does not know its block. Raises NotTraced.
 
     Only the block that holds the object itself: what a list refers to lies elsewhere.
@@ -77,7 +80,7 @@ def get_object_trace(obj: Any) -> "Optional[tracemalloc.Traceback]":
     return _traceback(frames, int(answer.get("total_frames", len(frames))))
 
 
-def _traceback(frames: List[Tuple[str, int]], total: int) -> "tracemalloc.Traceback":
+def _traceback(frames: List[Tuple[str, int]], total: int) -> tracemalloc.Traceback:
     import sys
     import tracemalloc
 
@@ -85,7 +88,7 @@ def _traceback(frames: List[Tuple[str, int]], total: int) -> "tracemalloc.Traceb
     return tracemalloc.Traceback(tuple(frames), *depth)
 
 
-def take_snapshot() -> "tracemalloc.Snapshot":
+def take_snapshot() -> tracemalloc.Snapshot:
     """All live blocks that the tracer knows, as Python's own tracemalloc would have them: statistics(), compare_to() and dump() work.
 
     Domain 0 is that of Python's objects, 1 of malloc(), 2 of mmap(). Raises NotTraced.

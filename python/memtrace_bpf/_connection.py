@@ -4,11 +4,17 @@ A measurement must not count what measuring allocates. So the request for it is 
 that stays, and all that is allocated later (the parsing, the number itself) is gone, or replaced its predecessor, before the next one.
 """
 
-import _socket  # not socket: its enumerations and selectors are half a megabyte that would be measured
+from __future__ import annotations
+
+# Not socket, threading, typing: what they bring would be most of what a small program measures.
+import _socket
+import _thread
 import os
-import threading
 import time
-from typing import Any, Dict, Optional, Tuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional, Tuple, Union
 
 _FOLDER = "/run/memtrace-bpf"
 _MEMORY_REQUEST = b'{"do":"memory"}\n'
@@ -28,7 +34,7 @@ def socket_path() -> str:
     return os.environ.get("MEMTRACE_BPF_SOCKET") or "%s/%d.sock" % (_FOLDER, os.getpid())
 
 
-def _number_behind(text: bytearray, key: bytes, size: int) -> Optional[int]:
+def _number_behind(text: Union[bytes, bytearray], key: bytes, size: int) -> Optional[int]:
     # By hand: a tree of the answer would be several allocations more, and the module json many. In JSON a text cannot look like a key.
     start = text.find(key, 0, size) + len(key)
     if start < len(key):
@@ -53,7 +59,7 @@ class Connection:
 
     def _reset(self) -> None:
         # In a child the descriptor is a copy: the parent's connection must not carry the child's requests.
-        self._lock = threading.RLock()
+        self._lock = _thread.RLock()
         self._busy = False
         self._drop()
         self._retry_at = 0.0
@@ -63,7 +69,7 @@ class Connection:
             self._socket.close()
             self._socket = None
 
-    def _open(self) -> "_socket.socket":
+    def _open(self) -> _socket.socket:
         if self._socket is not None:
             return self._socket
         now = time.monotonic()
@@ -186,7 +192,7 @@ class Connection:
         connection.sendall(line)
         return self._receive(connection)
 
-    def _receive(self, connection: "_socket.socket") -> Tuple[bytes, bytes]:
+    def _receive(self, connection: _socket.socket) -> Tuple[bytes, bytes]:
         received = bytearray()
         while b"\n" not in received:
             self._receive_more(connection, received)
@@ -198,7 +204,7 @@ class Connection:
             self._receive_more(connection, content)
         return bytes(answer), bytes(content)
 
-    def _receive_more(self, connection: "_socket.socket", to: bytearray) -> None:
+    def _receive_more(self, connection: _socket.socket, to: bytearray) -> None:
         size = connection.recv_into(self._view)
         if not size:
             raise ConnectionResetError("the tracer has ended")

@@ -1,32 +1,41 @@
 """Named points: what the process held at each of them."""
 
+from __future__ import annotations
+
 import functools
 import sys
-import warnings
+from collections import namedtuple
 from collections.abc import Sequence
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, NoReturn, Optional, TypeVar, Union, overload
 
 from ._connection import NotTraced, connection
 
 _MEGABYTE = 1024 * 1024
 _MOST_CHECKPOINTS = 1000  # of points: so that a loop over new names does not fill the tracer's room
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-Item = TypeVar("Item")
+TYPE_CHECKING = False  # typing is larger than all else here: only checkers see it
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterator, List, NamedTuple, NoReturn, Optional, TypeVar, Union, overload
 
+    Function = TypeVar("Function", bound=Callable[..., Any])
+    Item = TypeVar("Item")
 
-class MemLog(NamedTuple):
-    """A point: its ID, and the traced live bytes then; None where nobody traced the process.
+    class MemLog(NamedTuple):
+        ID: str
+        memory: Optional[int]
+
+    class _Logs(Sequence[MemLog]): ...
+
+else:
+    MemLog = namedtuple("MemLog", "ID memory")
+    MemLog.__doc__ = """A point: its ID, and the traced live bytes then; None where nobody traced the process.
 
     >>> MemLog('start', 1024)
     MemLog(ID='start', memory=1024)
     """
-
-    ID: str
-    memory: Optional[int]
+    _Logs = Sequence
 
 
-class _MemLogs(Sequence):  # type: ignore[type-arg]  # of MemLog; Python 3.8 knows no Sequence[MemLog] here
+class _MemLogs(_Logs):
     """All points so far, in their order: a list that only MEMPOINT() writes.
 
     >>> MEMPOINT('first'); MEMPOINT('first'); MEMPOINT('last')
@@ -63,11 +72,13 @@ class _MemLogs(Sequence):  # type: ignore[type-arg]  # of MemLog; Python 3.8 kno
         """What the function makes of each point."""
         return [function(log) for log in self._logs]
 
-    @overload
-    def __getitem__(self, index: int) -> MemLog: ...
+    if TYPE_CHECKING:
 
-    @overload
-    def __getitem__(self, index: slice) -> List[MemLog]: ...
+        @overload
+        def __getitem__(self, index: int) -> MemLog: ...
+
+        @overload
+        def __getitem__(self, index: slice) -> List[MemLog]: ...
 
     def __getitem__(self, index: Union[int, slice]) -> Union[MemLog, List[MemLog]]:
         return self._logs[index]
@@ -99,6 +110,8 @@ def _warn(reason: NotTraced) -> None:
     global _warned
     if not _warned:
         _warned = True
+        import warnings
+
         warnings.warn("memtrace_bpf: %s: points record None" % reason, RuntimeWarning, stacklevel=3)
 
 
@@ -140,7 +153,11 @@ def _utf16(name: str) -> Iterator[int]:
 
 
 def _record(name: str) -> None:
+    global _last
     memory = MEMORY()
+    if memory is not None:
+        # Another object, made as those are: the one given last is kept by MEMLOGS, too, and would not be replaced.
+        _last = int("%d" % memory)
     MEMLOGS._logs.append(MemLog(_unique(name), memory))
 
 

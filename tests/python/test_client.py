@@ -204,19 +204,6 @@ class Traced(unittest.TestCase):
         self.assertEqual(len(self.tracer.connections), before + 1)
         self.assertEqual(MEMORY(), 1000)
 
-    def test_a_number_asked_for_twice_in_a_row_leaves_no_memory_behind(self):
-        for _ in range(5):
-            MEMORY()
-        tracemalloc.start()
-        ours = tracemalloc.Filter(True, os.path.join(os.path.dirname(memtrace_bpf.__file__), "*"))
-        held = []
-        for _ in range(3):
-            number = MEMORY()
-            held.append(sum(s.size for s in tracemalloc.take_snapshot().filter_traces([ours]).statistics("filename")))
-            del number
-        tracemalloc.stop()
-        self.assertEqual(held[1], held[2])
-
 
 class Untraced(unittest.TestCase):
     def run_python(self, program, **environment):
@@ -246,5 +233,5 @@ class Untraced(unittest.TestCase):
     def test_importing_loads_no_large_module(self):
         done = self.run_python("import sys; before = set(sys.modules); import memtrace_bpf; print(*sorted(set(sys.modules) - before))")
         loaded = done.stdout.split()
-        for large in "json", "socket", "asyncio", "tracemalloc", "pickle", "logging":
+        for large in "json", "socket", "typing", "threading", "asyncio", "tracemalloc", "pickle", "logging":
             self.assertNotIn(large, loaded)

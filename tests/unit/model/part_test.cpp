@@ -84,6 +84,7 @@ RULE("what may be seen says the same as before") {
         }
     }
     REQUIRE(part.strings.size() < whole.strings.size());
+    REQUIRE(statistics(part).size() == 3);
 }
 
 RULE("who may see none gets none; missing elements count as not to be seen") {
