@@ -27,14 +27,14 @@ _memtrace_bpf() {
         --lines)
             mapfile -t COMPREPLY < <(compgen -W "python native" -- "$current")
             return ;;
-        -i | --interval | -n | --rows | --duration | --snapshot-every | --snapshot-template | --frames | --live-blocks | --sites | --seconds) return ;;
+        -i | --interval | -n | --rows | --duration | --snapshot-every | --snapshot-template | --frames | --live-blocks | --sites | --seconds | --mark) return ;;
     esac
     case $command in
         stats | diff) words="--rows --domain --lines --help" ;;
         probes) words="--pid --seconds --no-redirect --help" ;;
         doctor) words="--help" ;;
         *) words="--pid --interval --rows --domain --lines --duration --output --snapshot-every --snapshot-template --frames --live-blocks --sites
-                  --follow --max-overhead --no-redirect --help --version stats diff probes doctor --" ;;
+                  --follow --threads --mark --max-overhead --no-redirect --help --version stats diff probes doctor --" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
     if [[ $command == stats || $command == diff ]]; then
