@@ -68,8 +68,8 @@ RULE("a function that cannot be one is refused at once, and one that is nowhere 
 }
 
 RULE("--threads traces from the command line, and nothing is lost") {
-    const CommandTrace trace = trace_command({"/usr/bin/python3", "-c", "import threading; t = threading.Thread(target=lambda: bytes(5000)); t.start(); t.join()"},
-                                             {"--threads"});
+    const CommandTrace trace = trace_command(
+        {"/usr/bin/python3", "-c", "import threading; t = threading.Thread(target=lambda: bytes(5000)); t.start(); t.join()"}, {"--threads"});
     CHECK(trace.ending == Ending{false, 0});
     CHECK(lost(trace.snapshot) == "");
     CHECK_FALSE(trace.snapshot.sites.empty());

@@ -10,9 +10,7 @@ namespace {
 // Bytes that sites of processes that have ended may take; the oldest processes' go first.
 constexpr std::size_t most_taken_over = 32U << 20;
 
-std::size_t weight_of(const Site& site) {
-    return sizeof site + site.frames.size() * sizeof(FrameId) + site.blocks.size() * sizeof(BlockGroup);
-}
+std::size_t weight_of(const Site& site) { return sizeof site + site.frames.size() * sizeof(FrameId) + site.blocks.size() * sizeof(BlockGroup); }
 
 std::uint64_t load(const std::uint64_t& word) { return __atomic_load_n(&word, __ATOMIC_ACQUIRE); }
 

@@ -18,7 +18,8 @@ void append(std::vector<std::byte>& bytes, const void* data, std::size_t size) {
 }
 
 // A note as the assembler lays it out.
-std::vector<std::byte> note(std::uint64_t address, std::uint64_t base, const std::string& texts, std::uint32_t type = 3, const char* owner = "stapsdt") {
+std::vector<std::byte> note(std::uint64_t address, std::uint64_t base, const std::string& texts, std::uint32_t type = 3,
+                            const char* owner = "stapsdt") {
     std::vector<std::byte> bytes;
     const std::uint32_t header[] = {8, static_cast<std::uint32_t>(24 + texts.size()), type};
     append(bytes, header, sizeof header);
@@ -30,7 +31,10 @@ std::vector<std::byte> note(std::uint64_t address, std::uint64_t base, const std
     return bytes;
 }
 
-const std::string texts{"memtrace\0mark\0" "8@%rdi\0", 21};
+const std::string texts{
+    "memtrace\0mark\0"
+    "8@%rdi\0",
+    21};
 
 }  // namespace
 
@@ -55,8 +59,7 @@ RULE("marks are read from a file's notes, moved with their base, others' notes p
     std::vector<std::byte> notes = note(0x1000, 0x2000, texts);
     for (const auto& more : {note(1, 0, texts, 1), note(2, 0, texts, 3, "GNU\0\0\0\0"), note(0x1010, 0x2000, std::string("libc\0setjmp\0\0", 13))})
         notes.insert(notes.end(), more.begin(), more.end());
-    CHECK(parse_usdt_notes(notes, 0x2000) ==
-          std::vector<UsdtProbe>{{0x1000, "memtrace", "mark", "8@%rdi"}, {0x1010, "libc", "setjmp", ""}});
+    CHECK(parse_usdt_notes(notes, 0x2000) == std::vector<UsdtProbe>{{0x1000, "memtrace", "mark", "8@%rdi"}, {0x1010, "libc", "setjmp", ""}});
     CHECK(parse_usdt_notes(notes, 0x5000)[0].address == 0x4000);
     CHECK(parse_usdt_notes(notes, std::nullopt)[0].address == 0x1000);
     CHECK(parse_usdt_notes({}, 0x2000).empty());

@@ -66,9 +66,9 @@ RULE("blocks are grouped by site, size and age; containers, foreign sites and un
     table.put(7, 0x4000, {8, 1, born(10)});
     table.put(7, 0x5000, {0, 2, born(100)});
     table.put(9, 0x1000, {16, 3, born(90)});
-    table.put(9, 0x2000, {16, 1, born(90)});                   // another process's site
+    table.put(9, 0x2000, {16, 1, born(90)});  // another process's site
     table.put(7, 0x6000, {1 << 20, MT_SITE_CONTAINER, born(90)});
-    table.put(7, 0x7000, {16, 4, born(90)});                   // no such site
+    table.put(7, 0x7000, {16, 4, born(90)});  // no such site
     table.buckets.back().keys[MT_BUCKET_SLOTS - 1] = MT_KEY_BUSY;
     const GroupedBlocks blocks(table.buckets, table.sites, ages);
     CHECK(blocks.of(0).empty());
