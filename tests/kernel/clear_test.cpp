@@ -17,7 +17,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Commands of one letter a line, each answered by the process's number, to a file, too, where one is given: allocate, free them all, fork a child that does commands.
+// Commands of one letter a line, each answered by the process's number, to a file, too, where one is given: allocate, free them all, fork a child
+// that does commands.
 constexpr const char* commanded = R"(
 #include <fcntl.h>
 #include <signal.h>
@@ -130,7 +131,10 @@ std::uint64_t blocks_of(const Snapshot& snapshot, int pid, std::uint64_t size_by
 class FollowingTrace {
 public:
     /// Of `commanded`, whose answers come to `answers`: who follows may not wait for lines.
-    FollowingTrace(const Child& child, std::string answers) : answers_(std::move(answers)), session_(opened(child)), collector_(session_), follower_(tree_, session_, collector_) { session_.start(); }
+    FollowingTrace(const Child& child, std::string answers)
+        : answers_(std::move(answers)), session_(opened(child)), collector_(session_), follower_(tree_, session_, collector_) {
+        session_.start();
+    }
     ~FollowingTrace() { (void)follower_.finish(); }
     // Does a command of the child and follows meanwhile; the pid of the process that answered.
     int command(Child& child, const std::string& letter) {

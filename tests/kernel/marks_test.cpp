@@ -91,7 +91,8 @@ RULE("a marked function leaves what is held before and after each of its calls")
 HIDDEN void *load(int size) { if (size == 2) return NULL; return malloc(size); }
 HIDDEN int down(int depth) { if (depth == 0) return 0; free(malloc(10)); return down(depth - 1) + 1; }
 void work(void) { load(100); void *b = load(50); free(b); load(2); down(1); }
-)", {"gcc", "-O1"});
+)",
+                                        {"gcc", "-O1"});
     const Snapshot snapshot = traced(program, marked({"load", "calls.c.out:down"}));
     CHECK(text_of(snapshot) ==
           "Before load() 0, After load() 100, Before load()-2 100, After load()-2 150, Before load()-3 100, After load()-3 100, "
@@ -111,7 +112,8 @@ HIDDEN void *inner(int size) { void *block = malloc(size); __asm__ volatile("");
 HIDDEN void *outer(int size) { return inner(size + 1); }
 HIDDEN int leaves(int how) { free(malloc(8)); if (how) longjmp(back, 1); return how; }
 void work(void) { outer(10); if (!setjmp(back)) leaves(1); leaves(0); }
-)", {"gcc", "-O2"});
+)",
+                                        {"gcc", "-O2"});
     const Snapshot snapshot = traced(program, marked({"outer", "leaves"}));
     CHECK(text_of(snapshot) == "Before outer() 0, After outer() 11, Before leaves() 11, Before leaves()-2 11, After leaves() 11");
     CHECK(note_of(snapshot, "mark leaves: ").starts_with("mark leaves: 1 calls were not seen to end"));
@@ -145,7 +147,8 @@ RULE("a million calls of a marked function cost marks, which are counted, and no
     const std::string program = compile(folder, "hot.c", std::string(frame) + R"(
 HIDDEN void *hot(int size) { return malloc(size); }
 void work(void) { for (int i = 0; i < 1000000; i++) { void *p = hot(24); if (i % 10) free(p); } }
-)", {"gcc", "-O1", "-fno-optimize-sibling-calls"});
+)",
+                                        {"gcc", "-O1", "-fno-optimize-sibling-calls"});
     const Snapshot snapshot = traced(program, marked({"hot"}));
     CHECK(lost(snapshot) == "");
     CHECK(domain_total(snapshot, "malloc") == Counters{1'000'000, 24'000'000, 900'000, 21'600'000});
@@ -159,10 +162,11 @@ RULE("a function of a library that is loaded while the target runs is marked soo
     const std::string library = compile(folder, "shop.c", "#include <stdlib.h>\nvoid *shop_open(int size) { void *p = malloc(size); return p; }\n",
                                         {"gcc", "-O1", "-shared", "-fPIC"});
     std::filesystem::rename(library, folder.file("libshop.so.1"));
-    const std::string program = compile(folder, "loads.c", std::string(frame) + "#include <dlfcn.h>\nvoid work(void) { void *h = dlopen(\"" +
-                                                                folder.file("libshop.so.1") +
-                                                                "\", RTLD_NOW); if (!h) _exit(4); say(\"loaded\\n\"); wait_for_line();"
-                                                                "((void *(*)(int))dlsym(h, \"shop_open\"))(777); }\n",
+    const std::string program = compile(folder, "loads.c",
+                                        std::string(frame) + "#include <dlfcn.h>\nvoid work(void) { void *h = dlopen(\"" +
+                                            folder.file("libshop.so.1") +
+                                            "\", RTLD_NOW); if (!h) _exit(4); say(\"loaded\\n\"); wait_for_line();"
+                                            "((void *(*)(int))dlsym(h, \"shop_open\"))(777); }\n",
                                         {"gcc", "-O1"});
     for (const char* name : {"shop_open", "shop:shop_open", "libshop:shop_open"}) {
         INFO(name);
@@ -202,8 +206,11 @@ void work(void)
 }
 )";
     const std::string expected = "begin 0, got one 100, got one-2 111, short 111, b" + std::string(254, 'x') + " 111, \xff\x1b[2J 111";
-    for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
-             {"gcc", "-O0"}, {"gcc", "-O2"}, {"g++", "-x", "c++", "-fpermissive", "-w", "-O0"}, {"g++", "-x", "c++", "-w", "-O2"}, {"gcc", "-O2", "-no-pie"}}) {
+    for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{{"gcc", "-O0"},
+                                                                                         {"gcc", "-O2"},
+                                                                                         {"g++", "-x", "c++", "-fpermissive", "-w", "-O0"},
+                                                                                         {"g++", "-x", "c++", "-w", "-O2"},
+                                                                                         {"gcc", "-O2", "-no-pie"}}) {
         INFO(command[0] << " " << command.back());
         const Snapshot snapshot = traced(compile(folder, "marks.c", body, command), {});
         CHECK(text_of(snapshot) == expected);
@@ -220,7 +227,8 @@ RULE("a name that cannot be read is no reason to fall") {
     const std::string program = compile(folder, "bad.c", std::string(frame) + R"(
 #include <memtrace_mark.h>
 void work(void) { MEMTRACE_MARK((const char *)8); MEMTRACE_MARK((const char *)~0UL); MEMTRACE_MARK((const char *)0xffff800000000000); }
-)", {"gcc", "-O1", "-w"});
+)",
+                                        {"gcc", "-O1", "-w"});
     const Snapshot snapshot = traced(program, {});
     CHECK(text_of(snapshot) == "<unreadable> 0, <unreadable>-2 0, <unreadable>-3 0");
 }

@@ -73,7 +73,8 @@ bool verify(const std::string& label, const std::string& path, const Configurati
     Loaded loaded;
     loaded.object = bpf_object__open_file(path.c_str(), nullptr);
     if (!loaded.object) {
-        if (frames == frame_limits[0] && !follow && !threads) std::printf("%-10s cannot open %s: %s\n", label.c_str(), path.c_str(), std::strerror(errno));
+        if (frames == frame_limits[0] && !follow && !threads)
+            std::printf("%-10s cannot open %s: %s\n", label.c_str(), path.c_str(), std::strerror(errno));
         return false;
     }
     std::uint32_t* limit = read_only_variable(loaded.object, "frame_limit");

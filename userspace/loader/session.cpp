@@ -240,7 +240,8 @@ std::vector<std::string> Session::mark_notes() const {
         if (!context_->marks_found[number])
             notes.push_back(name + "no such function was loaded");
         else if (begun > ended)
-            notes.push_back(name + std::to_string(begun - ended) + " calls were not seen to end: they go on, or were left by an exception, longjmp or exit");
+            notes.push_back(name + std::to_string(begun - ended) +
+                            " calls were not seen to end: they go on, or were left by an exception, longjmp or exit");
     }
     return notes;
 }

@@ -20,9 +20,9 @@ struct SessionOptions {
     std::optional<std::uint32_t> sites;
     std::uint32_t frames = 1;
     bool redirect = true;
-    bool follow = false;  ///< With room for more than one process, and what copying a fork's blocks needs.
-    bool threads = false;  ///< Sites of different threads are kept apart.
-    HoldThreads hold;     ///< Default: StoppedThreads.
+    bool follow = false;            ///< With room for more than one process, and what copying a fork's blocks needs.
+    bool threads = false;           ///< Sites of different threads are kept apart.
+    HoldThreads hold;               ///< Default: StoppedThreads.
     std::vector<WantedMark> marks;  ///< At most MT_MAX_MARKS.
 };
 

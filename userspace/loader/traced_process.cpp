@@ -20,8 +20,7 @@ bool same_place(const PlannedProbe& a, const PlannedProbe& b) {
 AttachPoint point_of(const PlannedProbe& probe, std::string path, std::uint32_t number, std::uint32_t process) {
     const auto at = [&](unsigned argument) { return probe.site.registers[std::min<std::size_t>(probe.first_argument + argument, 5)]; };
     const unsigned ctx = probe.domain_by_ctx ? probe.site.registers[0] : MT_NO_REGISTER;
-    return {std::move(path), probe.offset,
-            MT_COOKIE(number, process, probe.domain, probe.interpreter, probe.shape, at(0), at(1), at(2), ctx)};
+    return {std::move(path), probe.offset, MT_COOKIE(number, process, probe.domain, probe.interpreter, probe.shape, at(0), at(1), at(2), ctx)};
 }
 
 }  // namespace

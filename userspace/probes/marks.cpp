@@ -60,7 +60,8 @@ struct Planner {
         }
         for (const std::uint64_t address : exits.returns) marks.push_back(at(module, address, number, MT_MARK_AFTER, name));
         if (!exits.all)
-            notes.push_back("mark " + name + ": not every end of a call is seen: it may end by calling another function, and a return probe would break exceptions");
+            notes.push_back("mark " + name +
+                            ": not every end of a call is seen: it may end by calling another function, and a return probe would break exceptions");
     }
 
     void add_wanted(const WantedMark& wanted, std::uint32_t number) {

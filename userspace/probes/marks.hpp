@@ -13,10 +13,10 @@ namespace memtrace {
 
 /// A function to be marked: --mark.
 struct WantedMark {
-    std::string module;         ///< File name, with or without what follows ".so"; empty: any.
-    std::string symbol;         ///< Empty: `offset`.
-    std::uint64_t offset = 0;   ///< In the file.
-    std::string text;           ///< As it was asked for.
+    std::string module;        ///< File name, with or without what follows ".so"; empty: any.
+    std::string symbol;        ///< Empty: `offset`.
+    std::uint64_t offset = 0;  ///< In the file.
+    std::string text;          ///< As it was asked for.
     bool operator==(const WantedMark&) const = default;
 };
 
@@ -25,7 +25,7 @@ Result<WantedMark> parse_mark(const std::string& text);
 
 /// Where one of them is seen.
 struct PlannedMark {
-    std::string name;  ///< "load_model"; "" of marks that name themselves.
+    std::string name;          ///< "load_model"; "" of marks that name themselves.
     std::uint32_t number = 0;  ///< Of the wanted one.
     mt_mark_kind kind = MT_MARK_BEFORE;
     bool at_return = false;  ///< Seen when the function at this address returns.

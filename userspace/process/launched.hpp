@@ -23,7 +23,12 @@ public:
     /// Errors: not found or not executable (the hint says which), fork failed.
     static Result<Launched> start(const std::vector<std::string>& arguments);
     Launched(Launched&& other) noexcept
-        : pid_(std::exchange(other.pid_, 0)), traced_(other.traced_), held_(other.held_), interrupted_(other.interrupted_), pending_(other.pending_), ending_(other.ending_) {}
+        : pid_(std::exchange(other.pid_, 0)),
+          traced_(other.traced_),
+          held_(other.held_),
+          interrupted_(other.interrupted_),
+          pending_(other.pending_),
+          ending_(other.ending_) {}
     Launched& operator=(Launched&&) = delete;
     ~Launched();
 

@@ -148,9 +148,16 @@ RULE("every option of a trace arrives where it belongs") {
                                                 "--sites",
                                                 "64",
                                                 "--follow",
+                                                "--threads",
+                                                "--mark",
+                                                "load",
+                                                "--mark",
+                                                "libshop:open",
                                                 "--no-redirect"});
     CHECK(trace.pid == 7);
     CHECK(trace.follow);
+    CHECK(trace.threads);
+    CHECK(trace.marks == Words{"load", "libshop:open"});
     CHECK(trace.interval_s == 0.5);
     CHECK(trace.rows == 3);
     CHECK(trace.duration_s == 60.0);

@@ -1,0 +1,76 @@
+// --mark on the command line: in a program run from its start, in its children, in the report.
+#include "support/catch.hpp"
+#include "support/files.hpp"
+#include "support/process.hpp"
+#include "support/tracer.hpp"
+
+using namespace memtrace;
+using namespace memtrace::test;
+
+namespace {
+
+constexpr const char* forker = R"(
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+__attribute__((noinline)) void *load(int size) { void *p = malloc(size); __asm__ volatile(""); return p; }
+int main(void)
+{
+    load(1000);
+    if (fork() == 0) {
+        load(24);
+        return 0;
+    }
+    wait(NULL);
+    return 0;
+}
+)";
+
+std::string compiled(const TemporaryFolder& folder) {
+    write_text(folder.file("forker.c"), forker);
+    Child compiler = run({"gcc", "-O1", "-g", "-fno-builtin", "-o", folder.file("forker"), folder.file("forker.c")});
+    REQUIRE(compiler.wait() == Ending{false, 0});
+    return folder.file("forker");
+}
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+RULE("--mark shows what was held before and after each call, from a program's start and in its children") {
+    const TemporaryFolder folder;
+    const std::string program = compiled(folder);
+    const CommandTrace alone = trace_command({program}, {"--mark", "load"});
+    CHECK(alone.ending == Ending{false, 0});
+    const std::string report = alone.process.transcript();
+    INFO(report);
+    CHECK(has(report, "1         0 B  Before load()\n"));
+    CHECK(has(report, "2      1000 B  After load()\n"));
+    CHECK_FALSE(has(report, "load()-2"));
+    CHECK(lost(alone.snapshot) == "");
+
+    const CommandTrace both = trace_command({program}, {"--mark", "forker:load", "--follow"});
+    CHECK(both.ending == Ending{false, 0});
+    const std::string followed = both.process.transcript();
+    INFO(followed);
+    CHECK(has(followed, "Before load()-2\n"));
+    CHECK(has(followed, "4      1024 B  "));
+    CHECK(has(followed, "After load()-2\n"));
+    CHECK(lost(both.snapshot) == "");
+}
+
+RULE("a function that cannot be one is refused at once, and one that is nowhere is told of in the report") {
+    Child wrong = run(tracer_command({"--mark", "lib:", "--", "/bin/true"}));
+    CHECK(wrong.wait() == Ending{false, 2});
+    CHECK(has(wrong.errors(), "LIB:SYMBOL"));
+    const CommandTrace nowhere = trace_command({"/bin/true"}, {"--mark", "no_such_function"});
+    CHECK(has(nowhere.process.transcript(), "mark no_such_function: no such function was loaded"));
+}
+
+RULE("--threads traces from the command line, and nothing is lost") {
+    const CommandTrace trace = trace_command(
+        {"/usr/bin/python3", "-c", "import threading; t = threading.Thread(target=lambda: bytes(5000)); t.start(); t.join()"}, {"--threads"});
+    CHECK(trace.ending == Ending{false, 0});
+    CHECK(lost(trace.snapshot) == "");
+    CHECK_FALSE(trace.snapshot.sites.empty());
+}
