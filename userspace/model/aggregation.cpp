@@ -129,7 +129,13 @@ std::uint32_t Aggregation::group_of_place(Column& column, const Site& site, Fram
     return group;
 }
 
-std::span<const std::uint32_t> Aggregation::stack_of(std::uint32_t group) const {
+std::vector<Place> Aggregation::places() const {
+    std::vector<Place> places(places_.size());
+    for (const auto& [place, number] : places_) places[number] = place;
+    return places;
+}
+
+std::span<const std::uint32_t> Aggregation::stack_of(std::size_t group) const {
     const std::size_t begin = group == 0 ? 0 : stack_ends_[group - 1];
     return std::span(stack_places_).subspan(begin, stack_ends_[group] - begin);
 }

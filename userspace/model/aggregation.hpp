@@ -53,6 +53,10 @@ public:
     };
     [[nodiscard]] const std::vector<Group>& groups() const { return groups_; }
     [[nodiscard]] const Sums& sums(std::size_t column, std::size_t group) const { return columns_[column].sums[group]; }
+    /// By traceback: the stack of a group as numbers of places, newest first …
+    [[nodiscard]] std::span<const std::uint32_t> stack_of(std::size_t group) const;
+    /// … and the places by these numbers.
+    [[nodiscard]] std::vector<Place> places() const;
     /// Names of the domains of a group's blocks in all columns, sorted, joined by ','.
     [[nodiscard]] std::string domains(std::size_t group) const;
 
@@ -72,7 +76,6 @@ private:
     std::uint32_t group_of_place(Column& column, const Site& site, FrameId frame);
     std::uint32_t group_of_stack(Column& column, const Site& site);
     std::uint32_t group_of_key(Column& column, const Site& site);
-    [[nodiscard]] std::span<const std::uint32_t> stack_of(std::uint32_t group) const;
     std::uint32_t new_group(Column& column, const Site& site, FrameId frame);
     void grow_stack_table();
 

@@ -15,16 +15,6 @@ std::strong_ordering operator<=>(const Place& a, const Place& b) {
     return compare_as_python(a.function, b.function);
 }
 
-std::strong_ordering compare_stacks(const Stack& a, const Snapshot& of_a, const Stack& b, const Snapshot& of_b) {
-    for (std::size_t i = 1; i <= std::min(a.size(), b.size()); ++i) {
-        const FrameId frame_a = a[a.size() - i], frame_b = b[b.size() - i];
-        if (&of_a == &of_b && frame_a == frame_b) continue;
-        const auto places = place_of(of_a, frame_a, GroupBy::line) <=> place_of(of_b, frame_b, GroupBy::line);
-        if (places != 0) return places;
-    }
-    return a.size() <=> b.size();
-}
-
 using Group = Aggregation::Group;
 
 std::strong_ordering compare_keys(const Group& a, const Group& b, const View& view) {
@@ -37,8 +27,7 @@ std::strong_ordering compare_keys(const Group& a, const Group& b, const View& vi
         case GroupBy::line:
         case GroupBy::file:
         case GroupBy::function: return place_of(*a.snapshot, a.frame, view.by) <=> place_of(*b.snapshot, b.frame, view.by);
-        case GroupBy::traceback:
-            return compare_stacks({*a.snapshot, *a.site, view.lines}, *a.snapshot, {*b.snapshot, *b.site, view.lines}, *b.snapshot);
+        case GroupBy::traceback: break;  // StackOrder
         case GroupBy::domain: return a.snapshot->text(a.site->domain) <=> b.snapshot->text(b.site->domain);
         case GroupBy::process: return process(a) <=> process(b);
         case GroupBy::thread: return std::tuple(process(a), a.site->thread) <=> std::tuple(process(b), b.site->thread);
@@ -46,14 +35,40 @@ std::strong_ordering compare_keys(const Group& a, const Group& b, const View& vi
     return std::strong_ordering::equal;
 }
 
+/// Compares groups by traceback. Names are compared once a place, not once a comparison: a million stacks share few places.
+class StackOrder {
+public:
+    StackOrder(const Aggregation& all, const View& view) : all_(all) {
+        if (view.by != GroupBy::traceback) return;
+        const std::vector<Place> places = all.places();
+        std::vector<std::uint32_t> order(places.size());
+        std::iota(order.begin(), order.end(), 0);
+        std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return (places[a] <=> places[b]) < 0; });
+        ranks_.resize(places.size());
+        for (std::uint32_t rank = 0; rank < order.size(); ++rank) ranks_[order[rank]] = rank;
+    }
+    /// From the oldest frame on.
+    [[nodiscard]] std::strong_ordering compare(std::size_t a, std::size_t b) const {
+        const std::span<const std::uint32_t> stack_a = all_.stack_of(a), stack_b = all_.stack_of(b);
+        return std::lexicographical_compare_three_way(stack_a.rbegin(), stack_a.rend(), stack_b.rbegin(), stack_b.rend(),
+                                                      [this](std::uint32_t x, std::uint32_t y) { return ranks_[x] <=> ranks_[y]; });
+    }
+
+private:
+    const Aggregation& all_;
+    std::vector<std::uint32_t> ranks_;  ///< Of places.
+};
+
 /// Numbers of groups, those of the highest rank first.
 template <typename Rank>
 std::vector<std::size_t> ordered(const Aggregation& all, const View& view, Rank rank) {
     std::vector<std::size_t> order(all.groups().size());
     std::iota(order.begin(), order.end(), 0);
+    const StackOrder stacks(all, view);
     std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
         const auto rank_a = rank(a), rank_b = rank(b);
-        return rank_a != rank_b ? rank_a > rank_b : compare_keys(all.groups()[a], all.groups()[b], view) > 0;
+        if (rank_a != rank_b) return rank_a > rank_b;
+        return (view.by == GroupBy::traceback ? stacks.compare(a, b) : compare_keys(all.groups()[a], all.groups()[b], view)) > 0;
     });
     return order;
 }
