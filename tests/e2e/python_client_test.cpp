@@ -29,7 +29,7 @@ RULE("in a traced process the documented session measures what the process does,
     for (const Interpreter& python : chosen_pythons()) {
         CAPTURE(python.name);
         Child session = start_python(with_module(python), "client_session.py", {std::to_string(numbers)});
-        Tracer tracer = Tracer::attach(session, {"--live-blocks", "16000000"});
+        Tracer tracer = Tracer::attach(session, {"--live-blocks", "16000000", "--interval", "3600"});
         session.send_line("go");
 
         CHECK(fact(session, "import") == "memtrace_bpf import True");
