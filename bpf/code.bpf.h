@@ -26,9 +26,14 @@ static __always_inline __u32 read_half(__u64 address)
     return half;
 }
 
+static __always_inline __u32 code_cell_index(__u64 code)
+{
+    return (code >> 4 ^ code >> 18) & (CODE_CELLS - 1);
+}
+
 static __always_inline struct mt_code_cell *code_cell(__u64 code)
 {
-    return &code_cells[(code >> 4 ^ code >> 18) & (CODE_CELLS - 1)];
+    return &code_cells[code_cell_index(code)];
 }
 
 /* Where a str object's text is, how long and how wide. */
@@ -151,10 +156,13 @@ __noinline int code_tell(const struct mt_python *py, __u64 code, __u64 identity,
 }
 
 /* Keeps what is known of a code object at hand, unless its place in the cache is just being written. */
-static __always_inline void code_cache(struct mt_code_cell *cell, __u64 key, const struct code_known *known)
+static __always_inline void code_cache(__u64 code, __u64 key, const struct code_known *known)
 {
-    __u64 old = READ_ONCE(cell->key);
+    struct mt_code_cell *cell = code_cell(code);
+    __u64 old = READ_ONCE(cell->key), bit = 1ULL << (code_cell_index(code) & 63);
 
+    if (!(READ_ONCE(code_cells_used[code_cell_index(code) / 64]) & bit))
+        __sync_fetch_and_or(&code_cells_used[code_cell_index(code) / 64], bit);
     if (old != key && old != 0)
         WRITE_ONCE(cell->contended, 1);
     if (old == MT_CODE_BUSY || __sync_val_compare_and_swap(&cell->key, old, MT_CODE_BUSY) != old) {
@@ -180,7 +188,7 @@ __noinline int code_look_up(struct thread *t, const struct mt_python *py, __u64 
     found = py->frees_unseen ? NULL : bpf_map_lookup_elem(&mt_codes, &key);
     if (found) {
         t->code = *found;
-        code_cache(code_cell(code), key, &t->code);
+        code_cache(code, key, &t->code);
         return 0;
     }
     known.first_visible = py->code_first_traceable == MT_NO_OFFSET ? ALWAYS_VISIBLE : 2 * (__s32)read_half(code + py->code_first_traceable);
@@ -196,7 +204,7 @@ __noinline int code_look_up(struct thread *t, const struct mt_python *py, __u64 
     known.identity |= MT_CODE_TOLD;
     t->code = known;
     if (!py->frees_unseen && bpf_map_update_elem(&mt_codes, &key, &known, BPF_NOEXIST) == 0)
-        code_cache(code_cell(code), key, &known);
+        code_cache(code, key, &known);
     return 0;
 }
 
@@ -219,8 +227,12 @@ static __always_inline void code_find(struct thread *t, const struct mt_python *
 static __always_inline void code_maybe_freed(const struct mt_process *process, __u64 address)
 {
     struct mt_code_cell *cell = code_cell(address);
-    __u64 found = READ_ONCE(cell->key), key;
+    __u32 index = code_cell_index(address);
+    __u64 found, key;
 
+    if (!(READ_ONCE(code_cells_used[index / 64]) & 1ULL << (index & 63)))
+        return;
+    found = READ_ONCE(cell->key);
     if (found == 0 && !READ_ONCE(cell->contended))
         return;
     key = live_key(process->slot, address);

@@ -151,7 +151,7 @@ __noinline int block_inherit(struct mt_process *child, __u64 address, const stru
     if (!site)
         return 0;
     site_allocated(site, own.size_bytes);
-    process_add(child, site->domain, own.size_bytes);
+    process_grow(child, site->domain, own.size_bytes);
     return 0;
 }
 
@@ -226,7 +226,7 @@ static __always_inline void block_settle(struct mt_inheritance *change)
         return; /* ids in the live table come from the site table: never */
     __sync_fetch_and_add(&site->allocated_blocks, -1ULL);
     __sync_fetch_and_add(&site->allocated_bytes, -block.size_bytes);
-    process_add(child, site->domain, -block.size_bytes);
+    process_shrink(child, site->domain, block.size_bytes);
 }
 
 #endif

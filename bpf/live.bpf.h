@@ -57,11 +57,9 @@ static __always_inline void mark_occupied(__u32 index)
 enum live_result { LIVE_ADDED, LIVE_REPLACED, LIVE_FULL };
 
 /* Adds a block to one bucket, or replaces the record of its address there. */
-/* verifier: global functions are checked once, not at every call (so their pointers are checked): these loops would count 24-fold. */
-__noinline int bucket_add(struct mt_bucket *bucket, __u64 key, const struct mt_block *block, struct mt_block *replaced)
+static __always_inline enum live_result bucket_add(struct mt_bucket *bucket, __u64 key, const struct mt_block *block,
+                                                   struct mt_block *replaced)
 {
-    if (!bucket || !block || !replaced)
-        return LIVE_FULL;
     for (__u32 i = 0; i < MT_BUCKET_SLOTS; i++) {
         __u64 found = READ_ONCE(bucket->keys[i]);
 
@@ -82,34 +80,48 @@ __noinline int bucket_add(struct mt_bucket *bucket, __u64 key, const struct mt_b
     return LIVE_FULL;
 }
 
-/* Adds a block. An old record of the same address goes to *replaced: its free was missed. */
-__noinline int live_add(__u64 key, const struct mt_block *block, struct mt_block *replaced)
+/* Adds a block to its bucket of that choice. */
+static __always_inline enum live_result live_add_at(__u64 key, __u32 choice, const struct mt_block *block, struct mt_block *replaced)
+{
+    struct mt_bucket *bucket = live_bucket(key, choice);
+    enum live_result result;
+
+    if (!bucket)
+        return LIVE_FULL; /* the index is below live_buckets: never */
+    /* Before the key is there: who looks for it must look this far. */
+    if (!(READ_ONCE(live_choices_used) & 1 << choice))
+        __sync_fetch_and_or(&live_choices_used, 1 << choice);
+    result = bucket_add(bucket, key, block, replaced);
+    if (result == LIVE_ADDED && follows_forks)
+        mark_occupied(live_index(key, choice));
+    return result;
+}
+
+/* verifier: a global function is checked once, not at every call (so its pointers are checked): these loops would count 24-fold. */
+__noinline int live_add_elsewhere(__u64 key, const struct mt_block *block, struct mt_block *replaced)
 {
     if (!block || !replaced)
         return LIVE_FULL;
-    for (__u32 choice = 0; choice < MT_BUCKET_CHOICES; choice++) {
-        struct mt_bucket *bucket = live_bucket(key, choice);
-        int result;
+    for (__u32 choice = 1; choice < MT_BUCKET_CHOICES; choice++) {
+        enum live_result result = live_add_at(key, choice, block, replaced);
 
-        if (!bucket)
-            return LIVE_FULL; /* the index is below live_buckets: never */
-        /* Before the key is there: who looks for it must look this far. */
-        if (!(READ_ONCE(live_choices_used) & 1 << choice))
-            __sync_fetch_and_or(&live_choices_used, 1 << choice);
-        result = bucket_add(bucket, key, block, replaced);
-        if (result == LIVE_ADDED && follows_forks)
-            mark_occupied(live_index(key, choice));
         if (result != LIVE_FULL)
             return result;
     }
     return LIVE_FULL;
 }
 
-/* Removes a block from one bucket and tells what it was; false: it is not there. */
-__noinline int bucket_take(struct mt_bucket *bucket, __u64 key, struct mt_block *block)
+/* Adds a block. An old record of the same address goes to *replaced: its free was missed. */
+static __always_inline enum live_result live_add(__u64 key, const struct mt_block *block, struct mt_block *replaced)
 {
-    if (!bucket || !block)
-        return false;
+    enum live_result result = live_add_at(key, 0, block, replaced);
+
+    return result == LIVE_FULL ? live_add_elsewhere(key, block, replaced) : result;
+}
+
+/* Removes a block from one bucket and tells what it was; false: it is not there. */
+static __always_inline bool bucket_take(struct mt_bucket *bucket, __u64 key, struct mt_block *block)
+{
     for (__u32 i = 0; i < MT_BUCKET_SLOTS; i++) {
         if (READ_ONCE(bucket->keys[i]) != key)
             continue;
@@ -121,12 +133,12 @@ __noinline int bucket_take(struct mt_bucket *bucket, __u64 key, struct mt_block 
     return false;
 }
 
-/* Removes a block and tells what it was; false: no such block. */
-__noinline int live_take(__u64 key, struct mt_block *block)
+/* verifier: as live_add_elsewhere(). */
+__noinline int live_take_elsewhere(__u64 key, struct mt_block *block)
 {
     if (!block)
         return false;
-    for (__u32 choice = 0; choice < MT_BUCKET_CHOICES; choice++) {
+    for (__u32 choice = 1; choice < MT_BUCKET_CHOICES; choice++) {
         struct mt_bucket *bucket;
 
         if (!(READ_ONCE(live_choices_used) >> choice))
@@ -138,6 +150,16 @@ __noinline int live_take(__u64 key, struct mt_block *block)
             return true;
     }
     return false;
+}
+
+/* Removes a block and tells what it was; false: no such block. */
+static __always_inline bool live_take(__u64 key, struct mt_block *block)
+{
+    struct mt_bucket *bucket = live_bucket(key, 0);
+
+    if (bucket && bucket_take(bucket, key, block))
+        return true;
+    return READ_ONCE(live_choices_used) >> 1 ? live_take_elsewhere(key, block) : false;
 }
 
 #endif

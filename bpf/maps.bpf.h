@@ -38,6 +38,8 @@ __u64 occupied[MT_OCCUPIED_BITS / 64];
 /* Code objects lately seen, by hash of their address: a cache of mt_codes that every Python frame goes through. */
 #define CODE_CELLS 65536
 struct mt_code_cell code_cells[CODE_CELLS];
+/* A bit for each: some code object was ever looked for there. Every block that is freed asks, and few are code objects. */
+__u64 code_cells_used[CODE_CELLS / 64];
 
 /* index -> bucket. Capacity from --live-blocks; full: MT_LOST_LIVE_FULL. */
 struct {
@@ -170,6 +172,7 @@ struct call {
 enum { CALL_HEAP, CALL_MAPPING, CALL_COUNT }; /* mappings are made inside heap calls: both are in progress then */
 
 #define HASH_CHUNK 512
+#define WINDOW_BYTES 1024 /* a power of two, a small part of a page */
 
 /* A thread's own memory: uprobe programs can be preempted, so nothing per CPU may be held across helpers. */
 struct thread {
@@ -190,7 +193,10 @@ struct thread {
     __u64 below;                             /* the Python frame below the oldest one stored */
     struct code_known code;                  /* of the frame just read */
     __u64 unreadable;                        /* something of the code object just looked at could not be read */
-    __u8 frame[MT_FRAME_SPAN + 8];           /* part of a Python frame just read; slack for the last word */
+    __u64 window_at;                         /* the target's address of window[] */
+    __u32 window_bytes;                      /* read there, of one Python frame or several */
+    __u32 frame_at;                          /* where in it the part of the frame just read begins */
+    __u8 window[WINDOW_BYTES + MT_FRAME_SPAN + 8]; /* slack for the last word of the last frame */
     __u64 chunk[HASH_CHUNK / 8];             /* part of a text being hashed */
     __u64 words[MT_STACK_WORDS(MT_MAX_FRAMES) + 1]; /* one more tells whether a native stack was deeper */
 };

@@ -143,7 +143,7 @@ struct mt_code_cell {
 
 struct mt_usage {
     __u64 bytes;                /* live now */
-    __u64 peak_bytes;
+    __u64 peak_bytes;           /* before they last became fewer: the peak is this or `bytes`, whichever is more */
 };
 
 /* Where to find the running Python frame; offsets are data, one set a CPython version (userspace/python/offsets.cpp). */

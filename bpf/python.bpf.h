@@ -7,20 +7,53 @@
 /* Each frame of a Python function may have two of the interpreter's own below it (a call from C, a class's __init__). */
 #define FRAMES_LOOKED_AT(shown) (3 * (shown) + 4)
 
-/* A field of the frame part in t->frame; offsets are the loader's, still bounded. */
+/* Frames lie one above the other in the interpreter's own stack (3.11 on): what was called is less than this behind its caller. Read
+ * together, several frames cost little more than one. */
+#define PAGE_OF(address) ((address) & ~4095ULL)
+_Static_assert(WINDOW_BYTES <= 4096 && MT_FRAME_SPAN <= WINDOW_BYTES, "a window holds a frame and lies in the page of its last frame's start");
+
+/* A field of the frame part at t->frame_at; offsets are the loader's, still bounded. */
 static __always_inline __u64 frame_word(const struct thread *t, __u32 offset)
 {
-    return *(const __u64 *)(t->frame + (offset & (MT_FRAME_SPAN - 1)));
+    return *(const __u64 *)(t->window + (t->frame_at & (WINDOW_BYTES - 1)) + (offset & (MT_FRAME_SPAN - 1)));
 }
 
+static __always_inline __u8 frame_owner(const struct thread *t, const struct mt_python *py)
+{
+    return t->window[(t->frame_at & (WINDOW_BYTES - 1)) + (py->frame_owner & (MT_FRAME_SPAN - 1))];
+}
+
+/* Reads `bytes` from `address` on into the window. */
+static __always_inline bool read_window(struct thread *t, __u64 address, __u64 bytes)
+{
+    /* verifier: refuses a length that is not bounded right here. */
+    if (bytes > WINDOW_BYTES)
+        return false;
+    t->window_at = address;
+    t->window_bytes = bpf_probe_read_user(t->window, bytes, (const void *)address) ? 0 : bytes;
+    return t->window_bytes != 0;
+}
+
+/* Brings a frame into the window, unless it is there: with what lies in the same page before it if its caller's caller was near, too. */
 static __always_inline bool read_frame(struct thread *t, const struct mt_python *py, __u64 frame)
 {
+    __u64 from = frame + py->frame_base, before = t->window_at, start;
     __u32 span = py->frame_span;
 
-    /* verifier: refuses a length that is not bounded right here. */
-    if (span > MT_FRAME_SPAN)
-        return false;
-    return bpf_probe_read_user(t->frame, span, (const void *)(frame + py->frame_base)) == 0;
+    if (from - before <= (__u64)t->window_bytes - span && t->window_bytes) {
+        t->frame_at = from - before;
+        return true;
+    }
+    if (t->window_bytes && before - from < WINDOW_BYTES) {
+        start = from + span - WINDOW_BYTES;
+        if (start < PAGE_OF(from))
+            start = PAGE_OF(from);
+        t->frame_at = from - start;
+        if (read_window(t, start, from + span - start))
+            return true;
+    }
+    t->frame_at = 0;
+    return read_window(t, from, span);
 }
 
 /* Where an interpreter that keeps its running thread states thread-local keeps this thread's; 0 = nowhere yet. */
@@ -81,22 +114,19 @@ static __always_inline void python_memory_freed(const struct mt_process *process
 
 /* Stores the frame t->below, if it is a Python function's that the program can see (not one still setting up its cells): tracebacks
  * show no others. t->below becomes the one under it. False: it cannot be read. */
-/* verifier: a global function is checked once and not in every round of the walk. */
-__noinline int python_frame(struct thread *t, const struct mt_python *py, __u32 origin)
+static __always_inline bool python_frame(struct thread *t, const struct mt_python *py, __u32 origin)
 {
     __u64 code, instruction;
     __u32 stored;
     __s32 position;
     __u8 owner;
 
-    if (!t || !py)
-        return false;
     if (!read_frame(t, py, t->below)) {
         count_loss(MT_PYTHON_UNREADABLE);
         return false;
     }
     t->below = frame_word(t, py->frame_previous);
-    owner = t->frame[py->frame_owner & (MT_FRAME_SPAN - 1)];
+    owner = frame_owner(t, py);
     if (owner >= py->owner_internal)
         return true;
     code = frame_word(t, py->frame_code) & ~3ULL; /* tagged from 3.14 on */
@@ -115,21 +145,36 @@ __noinline int python_frame(struct thread *t, const struct mt_python *py, __u32 
     return true;
 }
 
-/* Stores this thread's frames in t->words, newest first; t->below is what is left of the chain. */
-__noinline int python_walk(struct thread *t, const struct mt_process *process, __u32 interpreter, __u32 holds_gil)
+/* The same for the frames after the newest. */
+/* verifier: a global function is checked once and not in every round of the walk. */
+__noinline int python_next_frame(struct thread *t, const struct mt_python *py, __u32 origin)
 {
-    const struct mt_python *py;
+    return t && py && python_frame(t, py, origin);
+}
 
-    if (!t || !process || interpreter >= MT_MAX_INTERPRETERS)
-        return 0;
-    py = &process->pythons[interpreter];
+/* Stores this thread's frames in t->words, newest first; t->below is what is left of the chain. */
+static __always_inline void python_walk(struct thread *t, const struct mt_process *process, __u32 interpreter, bool holds_gil)
+{
+    const struct mt_python *py = &process->pythons[interpreter & (MT_MAX_INTERPRETERS - 1)];
+    __u32 origin = process->index | interpreter << 16;
+
     t->python_frames = 0;
+    t->window_bytes = 0; /* read long ago */
     t->below = python_newest(t, py, interpreter, holds_gil);
-    for (__u32 i = 0; i < FRAMES_LOOKED_AT(frame_limit); i++) {
-        if (!t->below || t->python_frames >= frame_limit || !python_frame(t, py, process->index | interpreter << 16))
-            break;
+    if (t->below && python_frame(t, py, origin)) {
+        for (__u32 i = 1; i < FRAMES_LOOKED_AT(frame_limit); i++) {
+            if (!t->below || t->python_frames >= frame_limit || !python_next_frame(t, py, origin))
+                break;
+        }
     }
     t->python_total = t->python_frames;
+}
+
+/* verifier: a global function is checked once, not for each of the interpreters that a native call may have below it. */
+__noinline int python_walk_without_gil(struct thread *t, const struct mt_process *process, __u32 interpreter)
+{
+    if (t && process && interpreter < MT_MAX_INTERPRETERS)
+        python_walk(t, process, interpreter, false);
     return 0;
 }
 
@@ -150,7 +195,7 @@ __noinline int python_depth_stride(struct thread *t, const struct mt_python *py)
             break;
         }
         t->below = frame_word(t, py->frame_previous);
-        if (t->frame[py->frame_owner & (MT_FRAME_SPAN - 1)] < py->owner_internal)
+        if (frame_owner(t, py) < py->owner_internal)
             more++;
     }
     return more;

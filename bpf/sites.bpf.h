@@ -11,15 +11,16 @@ static __always_inline struct mt_site *site_at(__u32 id)
     return bpf_map_lookup_elem(&mt_sites, &id);
 }
 
-/* The process's bytes change by `bytes`; a new maximum is kept. Racing maxima: the larger one wins in the end. */
-static __always_inline void usage_add(struct mt_usage *usage, __s64 bytes)
+/* A maximum is reached just before the bytes become fewer: peaks are kept up there, and are those or what there is now. Racing
+ * maxima: the larger one wins in the end. */
+static __always_inline void usage_shrink(struct mt_usage *usage, __u64 bytes)
 {
-    __u64 now = __sync_fetch_and_add(&usage->bytes, bytes) + bytes;
+    __u64 before = __sync_fetch_and_add(&usage->bytes, -bytes);
     __u64 peak = READ_ONCE(usage->peak_bytes);
 
     /* verifier: needs a bound; each failed round means another CPU set a new peak just then. */
-    for (int i = 0; i < 8 && (__s64)(now - peak) > 0; i++) {
-        __u64 seen = __sync_val_compare_and_swap(&usage->peak_bytes, peak, now);
+    for (int i = 0; i < 8 && (__s64)(before - peak) > 0; i++) {
+        __u64 seen = __sync_val_compare_and_swap(&usage->peak_bytes, peak, before);
 
         if (seen == peak)
             break;
@@ -27,11 +28,18 @@ static __always_inline void usage_add(struct mt_usage *usage, __s64 bytes)
     }
 }
 
-static __always_inline void process_add(struct mt_process *process, __u32 domain, __s64 bytes)
+static __always_inline void process_grow(struct mt_process *process, __u32 domain, __u64 bytes)
 {
-    usage_add(&process->total, bytes);
+    __sync_fetch_and_add(&process->total.bytes, bytes);
     if (domain < MT_DOMAIN_COUNT)
-        usage_add(&process->domains[domain], bytes);
+        __sync_fetch_and_add(&process->domains[domain].bytes, bytes);
+}
+
+static __always_inline void process_shrink(struct mt_process *process, __u32 domain, __u64 bytes)
+{
+    usage_shrink(&process->total, bytes);
+    if (domain < MT_DOMAIN_COUNT)
+        usage_shrink(&process->domains[domain], bytes);
 }
 
 static __always_inline void site_allocated(struct mt_site *site, __u64 bytes)
@@ -57,7 +65,7 @@ static __always_inline void block_freed(struct mt_process *process, const struct
     if (!site)
         return; /* ids in the live table come from the site table: never */
     site_freed(site, 1, block->size_bytes);
-    process_add(process, site->domain, -block->size_bytes);
+    process_shrink(process, site->domain, block->size_bytes);
 }
 
 /* Counts a new block of an existing site, or says why not. */
@@ -86,7 +94,7 @@ static __always_inline void block_allocated(struct mt_process *process, __u64 ad
     if (!site)
         return; /* as above: never */
     site_allocated(site, size_bytes);
-    process_add(process, domain, size_bytes); /* another thread may just be publishing the site */
+    process_grow(process, domain, size_bytes); /* another thread may just be publishing the site */
 }
 
 static __always_inline __u64 hash_word(__u64 hash, __u64 word)
@@ -95,10 +103,15 @@ static __always_inline __u64 hash_word(__u64 hash, __u64 word)
     return hash ^ hash >> 29;
 }
 
+static __always_inline __u64 key_begin(__u32 slot, __u32 domain, __u32 python_frames)
+{
+    return hash_word(0xa0761d6478bd642fULL, (__u64)slot << 32 | domain << 24 | python_frames);
+}
+
 /* A stack's key: 64 bits of hash stand for the whole. With n sites two of them are confused with probability n² / 2^65. */
 static __always_inline __u64 stack_key(const __u64 *stack, __u32 words, __u32 slot, __u32 domain, __u32 python_frames, __u64 thread)
 {
-    __u64 hash = hash_word(0xa0761d6478bd642fULL, (__u64)slot << 32 | domain << 24 | python_frames);
+    __u64 hash = key_begin(slot, domain, python_frames);
 
     if (threads_apart)
         hash = hash_word(hash, thread);
@@ -110,12 +123,23 @@ static __always_inline __u64 stack_key(const __u64 *stack, __u32 words, __u32 sl
     return hash ? hash : 1;
 }
 
-__noinline __u64 site_key(const struct thread *t, __u32 slot, __u32 domain)
+__noinline __u64 site_key_of_many(const struct thread *t, __u32 slot, __u32 domain)
 {
     if (!t)
         return 1;
     return stack_key(t->words, t->python_frames * MT_PYTHON_FRAME_WORDS + t->native_frames, slot, domain, t->python_frames,
                      t->identity);
+}
+
+static __always_inline __u64 site_key(const struct thread *t, __u32 slot, __u32 domain)
+{
+    __u64 hash;
+
+    /* One Python frame, the usual case without --frames: the same without a loop and a call. */
+    if (frame_limit > 1 || t->python_frames != 1 || t->native_frames)
+        return site_key_of_many(t, slot, domain);
+    hash = hash_word(hash_word(key_begin(slot, domain, 1), t->words[0]), t->words[1]);
+    return hash ? hash : 1;
 }
 
 #define SITE_STRIDE 16
@@ -148,8 +172,13 @@ __noinline __u32 site_place_near(__u64 key, __u64 from, __u32 *made)
 /* The place of a key in the site table, taken if there is none yet (*made); SITE_NONE when the table is full. */
 static __always_inline __u32 site_place(__u64 key, bool *made)
 {
-    __u32 is_new = 0, at = SITE_NONE;
+    __u32 is_new = 0, at = key & site_mask;
+    const struct mt_site *first = site_at(at);
 
+    *made = false;
+    if (first && READ_ONCE(first->key) == key)
+        return at;
+    at = SITE_NONE;
     for (__u32 i = 0; i < MT_SITE_PROBES && at == SITE_NONE; i += SITE_STRIDE)
         at = site_place_near(key, key + i, &is_new);
     *made = is_new;

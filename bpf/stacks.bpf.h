@@ -143,7 +143,7 @@ static __always_inline __u32 site_of_caller(struct pt_regs *ctx, const struct mt
         for (interpreter = 0; interpreter < MT_MAX_INTERPRETERS; interpreter++) {
             if (interpreter >= process->pythons_known)
                 break;
-            python_walk(t, process, interpreter, false);
+            python_walk_without_gil(t, process, interpreter);
             if (t->python_frames)
                 break;
         }

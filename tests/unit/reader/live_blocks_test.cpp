@@ -148,28 +148,3 @@ RULE("an address is found at a block's start, else inside the nearest block arou
     CHECK(start(0x12800, 4) == 0x12000);
     CHECK(start(0x12000, 5) == 0);
 }
-
-RULE("a million live blocks are grouped in well under 150 ms, alike or all different, in one site or in many") {
-    constexpr std::size_t count = 1'000'000, room = 2'097'152;
-    for (const std::size_t site_count : {std::size_t{1}, std::size_t{100'000}}) {
-        for (const bool different : {false, true}) {
-            std::mt19937_64 random(1);
-            Table table(room, site_count);
-            for (std::size_t i = 0; i < count; ++i) {
-                table.put(0, 16 * (i + 1), {different ? random() % (1U << 30) : 64, static_cast<std::uint32_t>(random() % site_count), 5001});
-                if (i % 2) ++table.used;  // as full as a table usually is
-            }
-            const Ages ages(begin, after(1000));
-            auto best = std::chrono::nanoseconds::max();
-            for (int round = 0; round < 3; ++round) {
-                const auto start = std::chrono::steady_clock::now();
-                const GroupedBlocks blocks(table.buckets, table.sites, ages);
-                best = std::min<std::chrono::nanoseconds>(best, std::chrono::steady_clock::now() - start);
-                REQUIRE_FALSE(blocks.of(0).empty());
-            }
-            const std::chrono::duration<double, std::milli> best_ms = best;
-            INFO(site_count << " sites, " << (different ? "all different: " : "alike: ") << best_ms.count() << " ms");
-            CHECK(best < 150ms);
-        }
-    }
-}
