@@ -136,7 +136,7 @@ static __always_inline __u64 site_key(const struct thread *t, __u32 slot, __u32 
     __u64 hash;
 
     /* One Python frame, the usual case without --frames: the same without a loop and a call. */
-    if (frame_limit > 1 || t->python_frames != 1 || t->native_frames)
+    if (threads_apart || frame_limit > 1 || t->python_frames != 1 || t->native_frames)
         return site_key_of_many(t, slot, domain);
     hash = hash_word(hash_word(key_begin(slot, domain, 1), t->words[0]), t->words[1]);
     return hash ? hash : 1;
