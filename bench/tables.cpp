@@ -67,8 +67,8 @@ Result<void> measure_tables(const Calibration& calibration, std::vector<Figure>&
                        }),
                        {},
                        ""});
-    figures.push_back({"state with sizes and ages of 10^6 live blocks, 16 384 sites", "ms",
-                       best_ms([&] { (void)collector.snapshot(Detail::blocks); }), 150, ""});
+    figures.push_back(
+        {"state with sizes and ages of 10^6 live blocks, 16 384 sites", "ms", best_ms([&] { (void)collector.snapshot(Detail::blocks); }), 150, ""});
     const std::string path = "build/bench.pb.gz";
     figures.push_back({"full snapshot, 10^6 live blocks, 16 384 sites of 32 frames, written", "ms",
                        best_ms([&] { (void)write_snapshot(collector.snapshot(Detail::blocks), path); }), 300, ""});

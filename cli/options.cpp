@@ -122,7 +122,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     for (std::string* socket : {&trace.socket, &start.trace.socket, &control.socket}) take_environment(*socket);
     if (diff.pid) take_environment(diff.socket);
     if (!problem && diff_command->parsed()) problem = diff_problem(diff);
-    if (stats.view.order == Order::diff) problem = "--sort diff wants two snapshots: use diff";
+    for (TraceOptions* traced : {&trace, &start.trace}) traced->threads |= traced->view.by == GroupBy::thread;
+    if (!problem && stats.view.order == Order::diff) problem = "--sort diff wants two snapshots: use diff";
     if (problem) {
         std::fprintf(stderr, "memtrace-bpf: %s\n", problem);
         return 2;

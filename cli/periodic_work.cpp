@@ -1,5 +1,6 @@
 #include "periodic_work.hpp"
 
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -107,7 +108,17 @@ void PeriodicWork::remove_oldest(const std::string& written) {
 
 Error PeriodicWork::output_failure() const { return Error{out_ == stdout ? "cannot write to standard output" : "cannot write to standard error"}; }
 
+// A write to a full pipe would wait, and with it the events and the commands of this trace.
+bool PeriodicWork::display_is_read() const {
+    pollfd display{fileno(out_), POLLOUT, 0};
+    return poll(&display, 1, 0) != 0;
+}
+
 Result<void> PeriodicWork::show() {
+    if (!display_is_read()) {
+        ++displays_left_out_;
+        return {};
+    }
     Snapshot now = attachment_.collector().snapshot(options_.view.needs_blocks() ? Detail::blocks : Detail::counters);
     const std::string text = render_top(now, before_, {options_.rows, options_.interval_s, options_.view}, terminal_);
     if (terminal_.is_terminal) std::fputs("\033[H\033[2J", out_);
@@ -124,6 +135,7 @@ Result<void> PeriodicWork::report(const Snapshot& last, const char* reason) {
     std::fprintf(out_, "%sFinal report%s%s\n", terminal_.is_terminal ? "\n" : "", reason ? ": " : "", reason ? reason : "");
     std::fputs(render_top(last, before_, {options_.rows, options_.interval_s, options_.view}, terminal_).c_str(), out_);
     std::fputs(render_marks(last, options_.rows).c_str(), out_);
+    if (displays_left_out_ > 0) std::fprintf(out_, "%u displays were left out: nobody read those before them\n", displays_left_out_);
     if (std::fflush(out_) != 0) return output_failure();
     return {};
 }

@@ -36,6 +36,7 @@ private:
     void remove_oldest(const std::string& written);
     void keep_below_limit();
     [[nodiscard]] Error output_failure() const;
+    [[nodiscard]] bool display_is_read() const;
 
     const TraceOptions& options_;
     Attachment& attachment_;
@@ -44,6 +45,7 @@ private:
     std::optional<OverheadGuard> guard_;  ///< With --max-overhead.
     std::optional<Snapshot> before_;      ///< Which display's state the CHANGE column compares with.
     unsigned written_ = 0;
+    unsigned displays_left_out_ = 0;
     std::deque<std::string> files_;  ///< With --snapshot-keep: those that stand, oldest first.
     std::optional<Clock::time_point> complained_;
     unsigned failed_since_ = 0;  ///< Files that could not be written and were not told of.

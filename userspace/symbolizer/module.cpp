@@ -11,16 +11,16 @@
 
 namespace memtrace {
 
-Result<Module> Module::open(const UniqueFd& marked, const std::string& path, const UniqueFd& target_root) {
+Result<ModuleSymbols> ModuleSymbols::open(const UniqueFd& marked, const std::string& path, const UniqueFd& target_root) {
     Result<ObjectFile> main = ObjectFile::open(marked);
     if (!main) return std::move(main).error().in(path);
-    Module module(*std::move(main));
+    ModuleSymbols module(*std::move(main));
     module.read_segments();
     module.open_debug_information(path, target_root);
     return module;
 }
 
-void Module::read_segments() {
+void ModuleSymbols::read_segments() {
     std::size_t count = 0;
     if (elf_getphdrnum(main_->elf(), &count) != 0) return;
     // e_phnum is 16 bits wide; an extended count has no use in a program that a kernel loads.
@@ -33,7 +33,7 @@ void Module::read_segments() {
     }
 }
 
-void Module::open_debug_information(const std::string& path, const UniqueFd& target_root) {
+void ModuleSymbols::open_debug_information(const std::string& path, const UniqueFd& target_root) {
     const bool in_main = main_->has_section(".debug_info") || main_->has_section(".zdebug_info");
     if (!in_main) {
         std::optional<ObjectFile> found = find_debug_file(*main_, path, target_root);
@@ -60,14 +60,14 @@ void Module::open_debug_information(const std::string& path, const UniqueFd& tar
     units_ = std::make_unique<UnitIndex>(dwarf_.get());
 }
 
-std::optional<std::uint64_t> Module::address_of(std::uint64_t file_offset) const {
+std::optional<std::uint64_t> ModuleSymbols::address_of(std::uint64_t file_offset) const {
     for (const Segment& segment : code_) {
         if (file_offset >= segment.file_start && file_offset < segment.file_end) return segment.address + (file_offset - segment.file_start);
     }
     return std::nullopt;
 }
 
-std::optional<SymbolTable::Symbol> Module::symbol_at(std::uint64_t address) {
+std::optional<SymbolTable::Symbol> ModuleSymbols::symbol_at(std::uint64_t address) {
     if (!symbols_) {
         std::vector<const ObjectFile*> files{main_.get()};
         if (debug_) files.push_back(debug_.get());
@@ -76,13 +76,13 @@ std::optional<SymbolTable::Symbol> Module::symbol_at(std::uint64_t address) {
     return symbols_->find(address);
 }
 
-std::uint64_t Module::memory_bytes() const {
+std::uint64_t ModuleSymbols::memory_bytes() const {
     std::uint64_t bytes = grown_bytes() + (symbols_ ? symbols_->memory_bytes() : 0);
     for (const ObjectFile* file : {main_.get(), debug_.get(), shared_debug_.get()}) bytes += file != nullptr ? file->decompressed_bytes() : 0;
     return bytes;
 }
 
-std::optional<Module::Name> Module::name_of_call(std::uint64_t file_offset) {
+std::optional<ModuleSymbols::Name> ModuleSymbols::name_of_call(std::uint64_t file_offset) {
     // The byte before: a call that never returns may be its function's last instruction.
     const std::optional<std::uint64_t> address = file_offset > 0 ? address_of(file_offset - 1) : std::nullopt;
     if (!address) return std::nullopt;

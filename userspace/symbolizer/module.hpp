@@ -17,7 +17,7 @@
 namespace memtrace {
 
 /// Works on places in the file alone; where a process has it mapped does not matter.
-class Module {
+class ModuleSymbols {
 public:
     struct Name {
         std::string file;  ///< Empty without a line.
@@ -26,9 +26,9 @@ public:
     };
 
     /// `path` is the target's name for the file, `target_root` its "/" (may be none).
-    static Result<Module> open(const UniqueFd& marked, const std::string& path, const UniqueFd& target_root);
-    Module(Module&&) = default;
-    Module& operator=(Module&&) = delete;  // member by member it would free files under their readers
+    static Result<ModuleSymbols> open(const UniqueFd& marked, const std::string& path, const UniqueFd& target_root);
+    ModuleSymbols(ModuleSymbols&&) = default;
+    ModuleSymbols& operator=(ModuleSymbols&&) = delete;  // member by member it would free files under their readers
 
     /// What the call that returns to `file_offset` is called; nothing when not even a symbol is known.
     std::optional<Name> name_of_call(std::uint64_t file_offset);
@@ -50,7 +50,7 @@ private:
     };
     using DwarfOwner = std::unique_ptr<Dwarf, EndDwarf>;
 
-    explicit Module(ObjectFile main) : main_(std::make_unique<ObjectFile>(std::move(main))) {}
+    explicit ModuleSymbols(ObjectFile main) : main_(std::make_unique<ObjectFile>(std::move(main))) {}
     void read_segments();
     void open_debug_information(const std::string& path, const UniqueFd& target_root);
     [[nodiscard]] std::optional<std::uint64_t> address_of(std::uint64_t file_offset) const;

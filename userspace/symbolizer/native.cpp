@@ -30,7 +30,7 @@ std::string base_name(const std::string& path) { return path.substr(path.rfind('
 
 struct NativeSymbolizer::State {
     struct OpenModule {
-        std::optional<Module> module;  // none: it could not be opened
+        std::optional<ModuleSymbols> module;  // none: it could not be opened
         std::uint64_t last_use = 0;
         [[nodiscard]] bool has_debug_information() const { return module && module->has_debug_information(); }
     };
@@ -38,7 +38,7 @@ struct NativeSymbolizer::State {
     explicit State(int pid) : space(pid) {}
 
     NativeLocation look_up(const AddressSpace::Place& place);
-    Module* module_of(const AddressSpace::Area& area);
+    ModuleSymbols* module_of(const AddressSpace::Area& area);
     void keep_within_limits();
     void forget_changed();
 
@@ -49,12 +49,13 @@ struct NativeSymbolizer::State {
     std::uint64_t uses = 0;
 };
 
-Module* NativeSymbolizer::State::module_of(const AddressSpace::Area& area) {
+ModuleSymbols* NativeSymbolizer::State::module_of(const AddressSpace::Area& area) {
     if (area.file == AddressSpace::kNoFile) return nullptr;
     auto found = modules.find(area.file);
     if (found == modules.end()) {
         found = modules.try_emplace(area.file).first;
-        if (Result<Module> module = Module::open(space.mark(area.file), area.name, space.root())) found->second.module.emplace(*std::move(module));
+        if (Result<ModuleSymbols> module = ModuleSymbols::open(space.mark(area.file), area.name, space.root()))
+            found->second.module.emplace(*std::move(module));
     }
     found->second.last_use = ++uses;
     return found->second.module ? &*found->second.module : nullptr;
@@ -98,8 +99,8 @@ NativeLocation NativeSymbolizer::State::look_up(const AddressSpace::Place& place
     const std::uint64_t return_offset = place.file_offset + 1;
     NativeLocation location{.module = name};
     BusGuard guard;
-    Module* module = module_of(*place.area);
-    if (std::optional<Module::Name> found = module != nullptr ? module->name_of_call(return_offset) : std::nullopt) {
+    ModuleSymbols* module = module_of(*place.area);
+    if (std::optional<ModuleSymbols::Name> found = module != nullptr ? module->name_of_call(return_offset) : std::nullopt) {
         location.resolved = true;
         location.file = std::move(found->file);
         location.line = found->line;

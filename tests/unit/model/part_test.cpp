@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "model/statistics.hpp"
 #include "support/catch.hpp"
 
 using namespace memtrace;
