@@ -185,7 +185,7 @@ static __always_inline bool inside_heap_call(struct pt_regs *ctx, const struct t
 }
 
 static __always_inline void release_block(struct pt_regs *ctx, struct mt_process *process, struct thread *t, __u32 domain,
-                                          __u64 address)
+                                          __u64 address, bool usual)
 {
     struct mt_block block;
 
@@ -203,7 +203,7 @@ static __always_inline void release_block(struct pt_regs *ctx, struct mt_process
         if (domain >= MT_DOMAIN_RAW)
             python_memory_freed(process, t, address);
     }
-    if (block_take(process, address, &block))
+    if (usual ? block_take_here(process, address, &block) : block_take(process, address, &block))
         block_freed(process, &block);
     else if (!inside_heap_call(ctx, t))
         count_loss(MT_UNTRACKED_FREES);
@@ -269,7 +269,7 @@ static __always_inline void call_enter(struct pt_regs *ctx, __u64 cookie)
             call->old_unknown = args.a != 0;
         break;
     case MT_SHAPE_FREE_OUTER:
-        release_block(ctx, process, t, call->domain, args.a);
+        release_block(ctx, process, t, call->domain, args.a, false);
         break;
     case MT_SHAPE_REMAP:
         call->size_bytes = args.c;
@@ -399,7 +399,7 @@ static __always_inline void call_release(struct pt_regs *ctx, __u64 cookie)
         release_mappings(ctx, process, t, args.a, args.b);
         return;
     }
-    release_block(ctx, process, t, domain_of_call(process, cookie, args.ctx), args.a);
+    release_block(ctx, process, t, domain_of_call(process, cookie, args.ctx), args.a, true);
 }
 
 #endif

@@ -24,7 +24,8 @@ __noinline int journal(__u64 key, const struct mt_block *block, __u32 taken)
     return 0;
 }
 
-static __always_inline bool block_take(const struct mt_process *process, __u64 address, struct mt_block *block)
+/* These two are what nearly every event is about. Elsewhere the functions below do the same. */
+static __always_inline bool block_take_here(const struct mt_process *process, __u64 address, struct mt_block *block)
 {
     __u64 key = live_key(process->slot, address);
 
@@ -35,8 +36,8 @@ static __always_inline bool block_take(const struct mt_process *process, __u64 a
     return true;
 }
 
-static __always_inline int block_put(const struct mt_process *process, __u64 address, const struct mt_block *block,
-                                     struct mt_block *replaced)
+static __always_inline int block_put_here(const struct mt_process *process, __u64 address, const struct mt_block *block,
+                                          struct mt_block *replaced)
 {
     __u64 key = live_key(process->slot, address);
     int result = live_add(key, block, replaced);
@@ -44,6 +45,17 @@ static __always_inline int block_put(const struct mt_process *process, __u64 add
     if (follows_forks && READ_ONCE(process->forking) && result != LIVE_FULL)
         journal(key, result == LIVE_REPLACED ? replaced : block, result == LIVE_REPLACED);
     return result;
+}
+
+/* verifier: a global function is checked once, not on every way to it. */
+__noinline int block_take(const struct mt_process *process, __u64 address, struct mt_block *block)
+{
+    return process && block && block_take_here(process, address, block);
+}
+
+__noinline int block_put(const struct mt_process *process, __u64 address, const struct mt_block *block, struct mt_block *replaced)
+{
+    return process && block && replaced ? block_put_here(process, address, block, replaced) : LIVE_FULL;
 }
 
 #endif

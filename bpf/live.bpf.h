@@ -80,31 +80,34 @@ static __always_inline enum live_result bucket_add(struct mt_bucket *bucket, __u
     return LIVE_FULL;
 }
 
-/* Adds a block to its bucket of that choice. */
-static __always_inline enum live_result live_add_at(__u64 key, __u32 choice, const struct mt_block *block, struct mt_block *replaced)
+/* Before a key is put into its bucket of that choice: who looks for it must look this far. */
+static __always_inline void mark_choice(__u32 choice)
 {
-    struct mt_bucket *bucket = live_bucket(key, choice);
-    enum live_result result;
-
-    if (!bucket)
-        return LIVE_FULL; /* the index is below live_buckets: never */
-    /* Before the key is there: who looks for it must look this far. */
     if (!(READ_ONCE(live_choices_used) & 1 << choice))
         __sync_fetch_and_or(&live_choices_used, 1 << choice);
-    result = bucket_add(bucket, key, block, replaced);
-    if (result == LIVE_ADDED && follows_forks)
-        mark_occupied(live_index(key, choice));
-    return result;
 }
 
-/* verifier: a global function is checked once, not at every call (so its pointers are checked): these loops would count 24-fold. */
+/* verifier: global functions are checked once, not at every call (so their pointers are checked): these loops would count 24-fold. */
+__noinline int bucket_add_called(struct mt_bucket *bucket, __u64 key, const struct mt_block *block, struct mt_block *replaced)
+{
+    return bucket && block && replaced ? bucket_add(bucket, key, block, replaced) : LIVE_FULL;
+}
+
+/* All choices but the first. */
 __noinline int live_add_elsewhere(__u64 key, const struct mt_block *block, struct mt_block *replaced)
 {
     if (!block || !replaced)
         return LIVE_FULL;
     for (__u32 choice = 1; choice < MT_BUCKET_CHOICES; choice++) {
-        enum live_result result = live_add_at(key, choice, block, replaced);
+        struct mt_bucket *bucket = live_bucket(key, choice);
+        int result;
 
+        if (!bucket)
+            return LIVE_FULL; /* the index is below live_buckets: never */
+        mark_choice(choice);
+        result = bucket_add_called(bucket, key, block, replaced);
+        if (result == LIVE_ADDED && follows_forks)
+            mark_occupied(live_index(key, choice));
         if (result != LIVE_FULL)
             return result;
     }
@@ -114,8 +117,15 @@ __noinline int live_add_elsewhere(__u64 key, const struct mt_block *block, struc
 /* Adds a block. An old record of the same address goes to *replaced: its free was missed. */
 static __always_inline enum live_result live_add(__u64 key, const struct mt_block *block, struct mt_block *replaced)
 {
-    enum live_result result = live_add_at(key, 0, block, replaced);
+    struct mt_bucket *bucket = live_bucket(key, 0);
+    enum live_result result;
 
+    if (!bucket)
+        return LIVE_FULL; /* as above: never */
+    mark_choice(0);
+    result = bucket_add(bucket, key, block, replaced);
+    if (result == LIVE_ADDED && follows_forks)
+        mark_occupied(live_index(key, 0));
     return result == LIVE_FULL ? live_add_elsewhere(key, block, replaced) : result;
 }
 
@@ -133,7 +143,12 @@ static __always_inline bool bucket_take(struct mt_bucket *bucket, __u64 key, str
     return false;
 }
 
-/* verifier: as live_add_elsewhere(). */
+/* verifier: as bucket_add_called(). */
+__noinline int bucket_take_called(struct mt_bucket *bucket, __u64 key, struct mt_block *block)
+{
+    return bucket && block && bucket_take(bucket, key, block);
+}
+
 __noinline int live_take_elsewhere(__u64 key, struct mt_block *block)
 {
     if (!block)
@@ -146,7 +161,7 @@ __noinline int live_take_elsewhere(__u64 key, struct mt_block *block)
         bucket = live_bucket(key, choice);
         if (!bucket)
             return false;
-        if (bucket_take(bucket, key, block))
+        if (bucket_take_called(bucket, key, block))
             return true;
     }
     return false;

@@ -11,21 +11,33 @@ static __always_inline struct mt_site *site_at(__u32 id)
     return bpf_map_lookup_elem(&mt_sites, &id);
 }
 
-/* A maximum is reached just before the bytes become fewer: peaks are kept up there, and are those or what there is now. Racing
- * maxima: the larger one wins in the end. */
-static __always_inline void usage_shrink(struct mt_usage *usage, __u64 bytes)
+/* verifier: a global function is checked once, not on every way to it. */
+__noinline int peak_raise(struct mt_usage *usage, __u64 bytes)
 {
-    __u64 before = __sync_fetch_and_add(&usage->bytes, -bytes);
-    __u64 peak = READ_ONCE(usage->peak_bytes);
+    __u64 peak;
 
+    if (!usage)
+        return 0;
+    peak = READ_ONCE(usage->peak_bytes);
     /* verifier: needs a bound; each failed round means another CPU set a new peak just then. */
-    for (int i = 0; i < 8 && (__s64)(before - peak) > 0; i++) {
-        __u64 seen = __sync_val_compare_and_swap(&usage->peak_bytes, peak, before);
+    for (int i = 0; i < 8 && (__s64)(bytes - peak) > 0; i++) {
+        __u64 seen = __sync_val_compare_and_swap(&usage->peak_bytes, peak, bytes);
 
         if (seen == peak)
             break;
         peak = seen;
     }
+    return 0;
+}
+
+/* A maximum is reached just before the bytes become fewer: peaks are kept up there, and are those or what there is now. Racing
+ * maxima: the larger one wins in the end. */
+static __always_inline void usage_shrink(struct mt_usage *usage, __u64 bytes)
+{
+    __u64 before = __sync_fetch_and_add(&usage->bytes, -bytes);
+
+    if ((__s64)(before - READ_ONCE(usage->peak_bytes)) > 0)
+        peak_raise(usage, before);
 }
 
 static __always_inline void process_grow(struct mt_process *process, __u32 domain, __u64 bytes)
@@ -73,7 +85,7 @@ static __always_inline void block_allocated(struct mt_process *process, __u64 ad
 {
     struct mt_block block = {.size_bytes = size_bytes, .site = site_id, .time_jiffies = bpf_jiffies64()};
     struct mt_block replaced = {};
-    int result = block_put(process, address, &block, &replaced);
+    int result = block_put_here(process, address, &block, &replaced);
     struct mt_site *site;
 
     if (result == LIVE_FULL) {
