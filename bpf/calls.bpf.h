@@ -14,22 +14,39 @@ struct arguments {
     __u64 a, b, c, ctx;
 };
 
-/* The shape's arguments, from where the planner found them to be at this probe. */
-static __always_inline struct arguments read_arguments(struct pt_regs *ctx, struct thread *t, __u64 cookie)
-{
-    struct arguments arguments;
+/* verifier: a context pointer may not be computed, as clang would from what follows. */
+#define REGISTER(value)                       \
+    do {                                      \
+        __u64 held = value;                   \
+        asm volatile("" : "+r"(held)); \
+        return held;                          \
+    } while (0)
 
-    /* verifier: a context pointer may not be computed, but an index into memory of ours may. */
-    t->registers[0] = PT_REGS_PARM1(ctx);
-    t->registers[1] = PT_REGS_PARM2(ctx);
-    t->registers[2] = PT_REGS_PARM3(ctx);
-    t->registers[3] = PT_REGS_PARM4(ctx);
-    t->registers[4] = PT_REGS_PARM5(ctx);
-    t->registers[5] = ctx->r9;
-    arguments.a = t->registers[MT_COOKIE_REGISTER(cookie, 0)];
-    arguments.b = t->registers[MT_COOKIE_REGISTER(cookie, 1)];
-    arguments.c = t->registers[MT_COOKIE_REGISTER(cookie, 2)];
-    arguments.ctx = t->registers[MT_COOKIE_REGISTER(cookie, MT_COOKIE_CTX)];
+/* What a register that carries an argument holds; 0: none was found to. */
+static __always_inline __u64 register_value(struct pt_regs *ctx, __u32 index)
+{
+    switch (index) {
+    case 0: REGISTER(PT_REGS_PARM1(ctx));
+    case 1: REGISTER(PT_REGS_PARM2(ctx));
+    case 2: REGISTER(PT_REGS_PARM3(ctx));
+    case 3: REGISTER(PT_REGS_PARM4(ctx));
+    case 4: REGISTER(PT_REGS_PARM5(ctx));
+    case 5: REGISTER(ctx->r9);
+    }
+    return 0;
+}
+#undef REGISTER
+
+/* The shape's arguments, from where the planner found them to be at this probe. */
+static __always_inline struct arguments read_arguments(struct pt_regs *ctx, __u64 cookie)
+{
+    struct arguments arguments = {
+        .a = register_value(ctx, MT_COOKIE_REGISTER(cookie, 0)),
+        .b = register_value(ctx, MT_COOKIE_REGISTER(cookie, 1)),
+        .c = register_value(ctx, MT_COOKIE_REGISTER(cookie, 2)),
+        .ctx = register_value(ctx, MT_COOKIE_REGISTER(cookie, MT_COOKIE_CTX)),
+    };
+
     return arguments;
 }
 
@@ -223,7 +240,7 @@ static __always_inline void call_enter(struct pt_regs *ctx, __u64 cookie)
     t = this_thread(process);
     if (!t)
         return;
-    args = read_arguments(ctx, t, cookie);
+    args = read_arguments(ctx, cookie);
     if (shape == MT_SHAPE_FREE_OUTER && !args.a)
         return;
     call = &t->calls[shape_is_mapping(shape) ? CALL_MAPPING : CALL_HEAP];
@@ -392,7 +409,7 @@ static __always_inline void call_release(struct pt_regs *ctx, __u64 cookie)
     t = this_thread(process);
     if (!t)
         return;
-    args = read_arguments(ctx, t, cookie);
+    args = read_arguments(ctx, cookie);
     if (!args.a)
         return;
     if (MT_COOKIE_SHAPE(cookie) == MT_SHAPE_UNMAP) {

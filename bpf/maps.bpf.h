@@ -177,7 +177,6 @@ enum { CALL_HEAP, CALL_MAPPING, CALL_COUNT }; /* mappings are made inside heap c
 /* A thread's own memory: uprobe programs can be preempted, so nothing per CPU may be held across helpers. */
 struct thread {
     struct call calls[CALL_COUNT];
-    __u64 registers[16];                     /* of the call just entered that carry arguments; index MT_NO_REGISTER holds nothing */
     __u64 released;                          /* block last freed in a Python process: a lower domain may get it next */
     __u64 released_at;                       /* stack pointer then */
     __u32 released_domain;
