@@ -1,6 +1,5 @@
 #include "periodic_work.hpp"
 
-#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,7 +28,7 @@ PeriodicWork::Clock::duration seconds(double s) {
 }  // namespace
 
 PeriodicWork::PeriodicWork(const TraceOptions& options, Attachment& attachment, std::FILE* out)
-    : options_(options), attachment_(attachment), out_(out), terminal_(Terminal::of(out, options.view.colour)) {
+    : options_(options), attachment_(attachment), out_(out), display_(out), terminal_(Terminal::of(out, options.view.colour)) {
     if (options.max_overhead) guard_.emplace(*options.max_overhead / 100);
 }
 
@@ -45,6 +44,7 @@ PeriodicWork::Clock::time_point PeriodicWork::next_due() const { return std::min
 Result<void> PeriodicWork::do_what_is_due(Clock::time_point now) {
     if (now >= next_check_) {
         attachment_.check_tables(now);
+        if (!display_.write_on()) return output_failure();
         next_check_ = now + table_check;
     }
     if (now >= next_guard_) {
@@ -108,34 +108,23 @@ void PeriodicWork::remove_oldest(const std::string& written) {
 
 Error PeriodicWork::output_failure() const { return Error{out_ == stdout ? "cannot write to standard output" : "cannot write to standard error"}; }
 
-// A write to a full pipe would wait, and with it the events and the commands of this trace.
-bool PeriodicWork::display_is_read() const {
-    pollfd display{fileno(out_), POLLOUT, 0};
-    return poll(&display, 1, 0) != 0;
-}
-
 Result<void> PeriodicWork::show() {
-    if (!display_is_read()) {
-        ++displays_left_out_;
-        return {};
-    }
     Snapshot now = attachment_.collector().snapshot(options_.view.needs_blocks() ? Detail::blocks : Detail::counters);
-    const std::string text = render_top(now, before_, {options_.rows, options_.interval_s, options_.view}, terminal_);
-    if (terminal_.is_terminal) std::fputs("\033[H\033[2J", out_);
-    std::fputs(text.c_str(), out_);
-    if (!terminal_.is_terminal) std::fputc('\n', out_);
+    std::string text = terminal_.is_terminal ? "\033[H\033[2J" : "";
+    text += render_top(now, before_, {options_.rows, options_.interval_s, options_.view}, terminal_);
+    if (!terminal_.is_terminal) text += '\n';
     if (!before_ || !options_.compare_first) before_ = std::move(now);
-    if (std::fflush(out_) != 0) return output_failure();
-    return {};
+    return display_.show(std::move(text)) ? Result<void>() : output_failure();
 }
 
 Result<void> PeriodicWork::report(const Snapshot& last, const char* reason) {
     if (!options_.log.empty()) return {};
     if (!options_.compare_first) before_.reset();
+    std::fputs(display_.take_rest().c_str(), out_);
     std::fprintf(out_, "%sFinal report%s%s\n", terminal_.is_terminal ? "\n" : "", reason ? ": " : "", reason ? reason : "");
     std::fputs(render_top(last, before_, {options_.rows, options_.interval_s, options_.view}, terminal_).c_str(), out_);
     std::fputs(render_marks(last, options_.rows).c_str(), out_);
-    if (displays_left_out_ > 0) std::fprintf(out_, "%u displays were left out: nobody read those before them\n", displays_left_out_);
+    if (display_.left_out() > 0) std::fprintf(out_, "%u displays were left out: nobody read those before them\n", display_.left_out());
     if (std::fflush(out_) != 0) return output_failure();
     return {};
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "attachment.hpp"
+#include "display.hpp"
 #include "loader/guard.hpp"
 #include "options.hpp"
 #include "terminal.hpp"
@@ -36,16 +37,15 @@ private:
     void remove_oldest(const std::string& written);
     void keep_below_limit();
     [[nodiscard]] Error output_failure() const;
-    [[nodiscard]] bool display_is_read() const;
 
     const TraceOptions& options_;
     Attachment& attachment_;
     std::FILE* out_;
+    Display display_;
     Terminal terminal_;
     std::optional<OverheadGuard> guard_;  ///< With --max-overhead.
     std::optional<Snapshot> before_;      ///< Which display's state the CHANGE column compares with.
     unsigned written_ = 0;
-    unsigned displays_left_out_ = 0;
     std::deque<std::string> files_;  ///< With --snapshot-keep: those that stand, oldest first.
     std::optional<Clock::time_point> complained_;
     unsigned failed_since_ = 0;  ///< Files that could not be written and were not told of.

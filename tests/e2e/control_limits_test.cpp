@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <list>
+#include <thread>
 
 #include "control/client.hpp"
 #include "support/catch.hpp"
@@ -229,4 +230,26 @@ RULE("under load each checkpoint agrees with itself") {
     std::sort(pauses.begin(), pauses.end());
     WARN("pauses of the target at 200 checkpoints: p50 " << pauses[100] * 1e3 << " ms, p99 " << pauses[198] * 1e3 << " ms");
     trace.stop();
+}
+
+RULE("a trace whose display nobody reads goes on: it answers, ends when it is told to, and says what it left out") {
+    Child program = start("forever");
+    Child tracer(tracer_command({"-p", std::to_string(program.pid()), "--interval", "0.05", "--frames", "8", "--by", "traceback"}));
+    tracer.wait_error_line("memtrace-bpf: tracing pid");
+    std::this_thread::sleep_for(std::chrono::seconds(8));  // 160 displays of more than 500 bytes fill the 64 KiB of a pipe
+    require_answers(program);
+    tracer.signal(SIGTERM);
+    CHECK(tracer.wait() == Ending{false, 0});
+    CHECK(contains(tracer.output(), "Final report"));
+    CHECK(contains(tracer.output(), "displays were left out: nobody read those before them"));
+}
+
+RULE("a request is answered at once, not with the next round of the trace's own work") {
+    Child program = start("forever");
+    Background trace(program);
+    Result<control::Client> client = control::Client::connect(program.pid(), {});
+    REQUIRE(client);
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < 100; ++i) REQUIRE(client->ask({.what = control::Do::memory}));
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(2));  // in rounds of 50 ms they would take five
 }

@@ -1,4 +1,6 @@
 // --mark on the command line: in a program run from its start, in its children, in the report.
+#include <fmt/format.h>
+
 #include "support/catch.hpp"
 #include "support/files.hpp"
 #include "support/process.hpp"
@@ -73,4 +75,25 @@ RULE("--threads traces from the command line, and nothing is lost") {
     CHECK(trace.ending == Ending{false, 0});
     CHECK(lost(trace.snapshot) == "");
     CHECK_FALSE(trace.snapshot.sites.empty());
+}
+
+RULE("a place that is no function's beginning gets no mark, and the program runs on as it would") {
+    const TemporaryFolder folder;
+    const std::string program = compiled(folder);
+    Child symbols = run({"nm", program});
+    REQUIRE(symbols.wait() == Ending{false, 0});
+    const std::string& list = symbols.output();
+    const std::size_t line = list.find(" T load\n");
+    REQUIRE(line != std::string::npos);
+    const std::uint64_t load = std::stoull(list.substr(list.rfind('\n', line) + 1), nullptr, 16);
+    for (const std::uint64_t inside : {load + 1, load + 4}) {
+        const std::string place = fmt::format("forker+{:#x}", inside);
+        const CommandTrace trace = trace_command({program}, {"--mark", place});
+        CHECK(trace.ending == Ending{false, 0});
+        CHECK(has(trace.process.transcript(), "mark " + place + ": no function is known to begin there"));
+        CHECK(trace.snapshot.marks.empty());
+    }
+    const CommandTrace trace = trace_command({program}, {"--mark", fmt::format("forker+{:#x}", load)});
+    REQUIRE(trace.snapshot.marks.size() == 2);
+    CHECK(trace.snapshot.marks[1].traced_bytes == trace.snapshot.marks[0].traced_bytes + 1000);
 }

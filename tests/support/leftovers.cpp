@@ -3,6 +3,8 @@
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
@@ -15,6 +17,7 @@
 #include "support/catch.hpp"
 #include "support/files.hpp"
 #include "support/process.hpp"
+#include "util/unique_fd.hpp"
 
 namespace memtrace::test {
 namespace {
@@ -62,10 +65,26 @@ std::set<std::string> held_by_others() {
 
 std::string kind_and_id(const std::string& thing) { return thing.substr(0, thing.find(' ', thing.find(' ') + 1)); }
 
-void add_files(std::set<std::string>& things, const fs::path& folder, bool all) {
+void add_pinned(std::set<std::string>& things) {
     std::error_code missing;
-    for (const auto& entry : fs::directory_iterator(folder, missing))
-        if (all || ours(entry.path().filename().string())) things.insert("file " + entry.path().string());
+    for (const auto& entry : fs::directory_iterator("/sys/fs/bpf", missing))
+        if (ours(entry.path().filename().string())) things.insert("file " + entry.path().string());
+}
+
+// A socket at which somebody answers is that of a tracer at work.
+bool answers(const fs::path& path) {
+    const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.native().size() >= sizeof address.sun_path) return false;
+    path.native().copy(address.sun_path, path.native().size());
+    return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+void add_sockets_and_logs(std::set<std::string>& things) {
+    std::error_code missing;
+    for (const auto& entry : fs::directory_iterator("/run/memtrace-bpf", missing))
+        if (!answers(entry.path())) things.insert("file " + entry.path().string());
 }
 
 void add_trace_events(std::set<std::string>& things) {
@@ -83,8 +102,8 @@ Leftovers Leftovers::now() {
     Leftovers found;
     add_objects<bpf_prog_info>(found.things_, "program", bpf_prog_get_next_id, bpf_prog_get_fd_by_id);
     add_objects<bpf_map_info>(found.things_, "map", bpf_map_get_next_id, bpf_map_get_fd_by_id);
-    add_files(found.things_, "/sys/fs/bpf", false);
-    add_files(found.things_, "/run/memtrace-bpf", true);
+    add_pinned(found.things_);
+    add_sockets_and_logs(found.things_);
     add_trace_events(found.things_);
     return found;
 }

@@ -8,6 +8,7 @@
 #include "control/json.hpp"
 #include "control/traces.hpp"
 #include "format/pprof.hpp"
+#include "loader/usage.hpp"
 #include "model/part.hpp"
 #include "process/info.hpp"
 #include "process/owner.hpp"
@@ -122,12 +123,8 @@ Result<Answer> Service::status(const Peer& peer) {
 Result<Answer> Service::memory(const Peer& peer, const Request& request) {
     const Result<TracedProcess*> process = process_for(peer, request.pid);
     if (!process) return process.error();
-    const mt_usage& usage = (*process)->kernel().total;
-    return Answer{print({{"ok", true},
-                         {"pid", (*process)->pid()},
-                         {"current", __atomic_load_n(&usage.bytes, __ATOMIC_ACQUIRE)},
-                         {"peak", __atomic_load_n(&usage.peak_bytes, __ATOMIC_ACQUIRE)}}),
-                  ""};
+    const Usage usage = read_usage((*process)->kernel().total);
+    return Answer{print({{"ok", true}, {"pid", (*process)->pid()}, {"current", usage.bytes}, {"peak", usage.peak_bytes}}), ""};
 }
 
 Result<Answer> Service::checkpoint(const Peer& peer, const Request& request) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "loader/usage.hpp"
 #include "process/info.hpp"
 #include "process/stopped_threads.hpp"
 
@@ -191,8 +192,8 @@ Result<void> Session::reset_peak() {
     return while_held([this] {
         for (std::uint32_t index = 0; index < kernel().most_processes(); ++index) {
             mt_process& record = kernel().process(index);
-            record.total.peak_bytes = record.total.bytes;
-            for (mt_usage& usage : record.domains) usage.peak_bytes = usage.bytes;
+            memtrace::reset_peak(record.total);
+            for (mt_usage& usage : record.domains) memtrace::reset_peak(usage);
         }
     });
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "loader/usage.hpp"
 #include "python/plan.hpp"
 #include "python/start_options.hpp"
 
@@ -266,8 +267,8 @@ Result<void> TracedProcess::image_replaced(std::uint16_t slot) {
     since_ = std::chrono::steady_clock::now();
     mt_process& record = kernel();
     record.pythons_known = 0;
-    record.total.bytes = 0;
-    for (mt_usage& usage : record.domains) usage.bytes = 0;
+    empty_usage(record.total);
+    for (mt_usage& usage : record.domains) empty_usage(usage);
     record.forking = 0;
     record.slot = slot_ = slot;
     record.ended = 0;

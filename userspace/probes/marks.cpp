@@ -70,6 +70,11 @@ struct Planner {
             if (wanted.symbol.empty()) {
                 const std::optional<std::uint64_t> address = module.image.address_of(wanted.offset);
                 if (!address) continue;
+                // A breakpoint inside an instruction, or a return probe inside a function, would break the program.
+                if (const auto bounds = module.image.function_bounds(*address); !bounds || bounds->first != *address) {
+                    notes.push_back("mark " + wanted.text + ": no function is known to begin there");
+                    continue;
+                }
                 add_function(module, *address, number, module.image.describe(*address).value_or(wanted.text));
             } else if (const std::optional<ElfSymbol> symbol = module.image.find_symbol(wanted.symbol)) {
                 add_function(module, symbol->address, number, wanted.symbol);

@@ -1,6 +1,7 @@
 // The collector's processes: who owns which site, what they hold, and what becomes of it when they end.
 #include <algorithm>
 
+#include "loader/usage.hpp"
 #include "process/info.hpp"
 #include "reader/collector.hpp"
 
@@ -73,14 +74,13 @@ void Collector::look_at(Observed& observed) {
 void Collector::read_usage(Observed& observed) {
     if (!observed.traced) return;
     const mt_process& kernel = observed.traced->kernel();
-    const auto peak = [](const mt_usage& usage, std::uint64_t bytes) { return std::max(load(usage.peak_bytes), bytes); };
-    observed.process.traced_bytes = load(kernel.total.bytes);
-    observed.process.traced_peak_bytes = peak(kernel.total, observed.process.traced_bytes);
+    const memtrace::Usage total = memtrace::read_usage(kernel.total);
+    observed.process.traced_bytes = total.bytes;
+    observed.process.traced_peak_bytes = total.peak_bytes;
     observed.process.domains.clear();
     for (unsigned domain = 0; domain < MT_DOMAIN_COUNT; ++domain) {
-        const mt_usage& usage = kernel.domains[domain];
-        const std::uint64_t bytes = load(usage.bytes);
-        observed.process.domains.push_back({interner_.string(domain_name(domain)), bytes, peak(usage, bytes)});
+        const memtrace::Usage usage = memtrace::read_usage(kernel.domains[domain]);
+        observed.process.domains.push_back({interner_.string(domain_name(domain)), usage.bytes, usage.peak_bytes});
     }
 }
 

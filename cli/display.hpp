@@ -1,0 +1,29 @@
+// A stream that is written to without ever waiting for its reader: a trace has events to take in and commands to answer.
+#pragma once
+
+#include <cstdio>
+#include <string>
+#include <utility>
+
+namespace memtrace::cli {
+
+class Display {
+public:
+    /// Keeps the stream, whose own buffer it does not use.
+    explicit Display(std::FILE* stream) : stream_(stream) {}
+
+    /// Shows the text, now or as it is read; left out, and counted, while an earlier one still waits. False: it cannot be written.
+    bool show(std::string text);
+    /// Writes what waits, as far as there is room. False: it cannot be written.
+    bool write_on();
+    /// What still waits, for who can wait for the reader now.
+    std::string take_rest() { return std::exchange(waiting_, {}); }
+    [[nodiscard]] unsigned left_out() const { return left_out_; }
+
+private:
+    std::FILE* stream_;
+    std::string waiting_;
+    unsigned left_out_ = 0;
+};
+
+}  // namespace memtrace::cli
