@@ -27,6 +27,9 @@ void say(const std::string& text) { std::fputs(text.c_str(), stdout); }
 Result<int> show_checkpoint(const Json& json) {
     say(printable(text_of(json, "name")) + ": " + format_size(count_of(json, "memory")) + " in " + std::to_string(count_of(json, "blocks")) +
         " blocks\n");
+    if (const std::uint64_t lost = count_of(json, "lost"))
+        std::fprintf(stderr, "memtrace-bpf: %s\n  -> %s\n", (std::to_string(lost) + " events are missing from these numbers").c_str(),
+                     "`memtrace-bpf status` says why; --live-blocks and --sites give more room");
     return 0;
 }
 

@@ -1,6 +1,8 @@
 #include "display.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +11,14 @@
 #include <utility>
 
 namespace memtrace::cli {
+
+// Others write to the same pipe, and share its flags.
+Display::Display(std::FILE* stream) : stream_(stream) {
+    struct stat status {};
+    if (fstat(fileno(stream), &status) != 0 || (!S_ISFIFO(status.st_mode) && !isatty(fileno(stream)))) return;
+    const std::string name = "/proc/self/fd/" + std::to_string(fileno(stream));
+    own_ = UniqueFd(open(name.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+}
 
 bool Display::show(std::string text) {
     if (!write_on()) return false;
@@ -23,12 +33,13 @@ bool Display::show(std::string text) {
 bool Display::write_on() {
     if (waiting_.empty()) return true;
     if (std::fflush(stream_) != 0) return false;
+    const int fd = own_ ? own_.get() : fileno(stream_);
     std::size_t written = 0;
     while (written < waiting_.size()) {
-        pollfd room{fileno(stream_), POLLOUT, 0};
+        pollfd room{fd, POLLOUT, 0};
         if (poll(&room, 1, 0) == 0) break;
         // A pipe that has room takes so many bytes without waiting for more of it (pipe(7)).
-        const ssize_t size = write(fileno(stream_), waiting_.data() + written, std::min<std::size_t>(waiting_.size() - written, PIPE_BUF));
+        const ssize_t size = write(fd, waiting_.data() + written, std::min<std::size_t>(waiting_.size() - written, PIPE_BUF));
         if (size < 0 && errno == EINTR) continue;
         if (size < 0 && errno == EAGAIN) break;
         if (size < 0) return false;

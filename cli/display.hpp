@@ -5,12 +5,14 @@
 #include <string>
 #include <utility>
 
+#include "util/unique_fd.hpp"
+
 namespace memtrace::cli {
 
 class Display {
 public:
     /// Keeps the stream, whose own buffer it does not use.
-    explicit Display(std::FILE* stream) : stream_(stream) {}
+    explicit Display(std::FILE* stream);
 
     /// Shows the text, now or as it is read; left out, and counted, while an earlier one still waits. False: it cannot be written.
     bool show(std::string text);
@@ -22,6 +24,7 @@ public:
 
 private:
     std::FILE* stream_;
+    UniqueFd own_;  ///< The same pipe or terminal, opened so that writing never waits; empty where it cannot be.
     std::string waiting_;
     unsigned left_out_ = 0;
 };

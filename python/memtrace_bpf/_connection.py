@@ -20,6 +20,7 @@ _FOLDER = "/run/memtrace-bpf"
 _MEMORY_REQUEST = b'{"do":"memory"}\n'
 _BUFFER_BYTES = 4096
 _TIMEOUT_SECONDS = 60.0  # a checkpoint of a large process is written meanwhile
+_TIMEOUT = _socket.timeout
 _RETRY_SECONDS = 0.1  # so that a process nobody traces does not look for a socket at every point
 _LONGEST_LINE = 64 * 1024 * 1024
 _WARM_UP = 16  # interpreters allocate caches at the first calls of a function
@@ -47,6 +48,12 @@ def _number_behind(text: Union[bytes, bytearray], key: bytes, size: int) -> Opti
     return int(text[start:end]) if end > start else None
 
 
+def _warn_of_losses() -> None:
+    import warnings
+
+    warnings.warn("memtrace_bpf: blocks are missing from these numbers; `memtrace-bpf status` says why", RuntimeWarning, stacklevel=5)
+
+
 class Connection:
     """Opened at the first request, again after a fork or when the tracer has changed. For any number of threads."""
 
@@ -55,6 +62,7 @@ class Connection:
         self._view = memoryview(self._buffer)
         self._socket: Optional[_socket.socket] = None
         self._retry_at = 0.0
+        self._told_of_losses = False
         self._reset()
 
     def _reset(self) -> None:
@@ -114,6 +122,9 @@ class Connection:
                 peak = self._number(b'"peak":', size)
                 if current is None or peak is None:
                     raise NotTraced(self._refusal(bytes(self._view[:size])))
+                if self._number(b'"lost":', size) and not self._told_of_losses:
+                    self._told_of_losses = True
+                    _warn_of_losses()
                 return current, peak
             except NotTraced:
                 raise
@@ -173,6 +184,8 @@ class Connection:
             try:
                 try:
                     return self._send_and_receive(line)
+                except _TIMEOUT:  # it may still be at it: a second request would be a second checkpoint
+                    raise
                 except OSError:  # the tracer has ended; there may be another one
                     self._drop()
                     return self._send_and_receive(line)

@@ -111,6 +111,7 @@ RULE("a C program survives SIGKILL of its tracer, and the kernel takes the probe
     kill_tracer(tracer);
     require_progress(program);
     require_code(program.pid(), code);
+    before.remove_new_dead_sockets();
     before.require_nothing_new();
 }
 
@@ -124,6 +125,7 @@ RULE("after SIGKILL of the tracer Python goes on with redirected tables; the nex
         kill_tracer(killed);
     }
     require_progress(program);
+    before.remove_new_dead_sockets();
     before.require_nothing_new();
     REQUIRE(allocator_tables(program) != tables);
 

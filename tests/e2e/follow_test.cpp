@@ -289,6 +289,7 @@ RULE("SIGKILL of the tracer leaves every process running") {
         REQUIRE(tracer.process().wait() == Ending{true, SIGKILL});
     }
     server.require_running();
+    leftovers.remove_new_dead_sockets();
     leftovers.require_nothing_new();
     server.fork();  // with nobody to follow it
     server.require_running();

@@ -115,6 +115,15 @@ std::string Leftovers::new_things() const {
     return text;
 }
 
+void Leftovers::remove_new_dead_sockets() const {
+    std::error_code missing;
+    for (const auto& entry : fs::directory_iterator("/run/memtrace-bpf", missing))
+        // Who keeps the files of a tracer that follows ends a moment after it.
+        if (entry.path().extension() == ".sock" && !things_.contains("file " + entry.path().string()) &&
+            eventually([&] { return !answers(entry.path()); }))
+            fs::remove(entry.path());
+}
+
 void Leftovers::require_nothing_new() const {
     // The kernel does not use an id again soon: what has gone will not come back, what comes from now on is another tracer's.
     std::set<std::string> left = now().things_;

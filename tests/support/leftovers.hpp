@@ -19,6 +19,8 @@ public:
     /// Requires that all that came since goes: the kernel frees some things a moment after their owner's end, and other tracers may
     /// be running meanwhile.
     void require_nothing_new() const;
+    /// What alone a tracer may leave that is killed by SIGKILL, taken away: its socket's names, which its next trace would replace.
+    void remove_new_dead_sockets() const;
 
 private:
     std::set<std::string> things_;

@@ -9,6 +9,9 @@
 namespace memtrace::control {
 namespace {
 
+// Whoever may ask for checkpoints need not be who may fill the disk.
+constexpr std::uint64_t most_on_disk = std::uint64_t{1} << 30;
+
 // A string or an element of a vector, beyond its content.
 constexpr std::uint64_t overhead = 64;
 
@@ -101,6 +104,8 @@ Result<void> CheckpointStore::make_file() {
 }
 
 Result<CheckpointStore::Place> CheckpointStore::spill(const std::string& bytes) {
+    if (file_end_ + bytes.size() > most_on_disk)
+        return Error{"no room for another checkpoint: those on disk take a gibibyte", "--checkpoint-memory keeps more in memory"};
     if (Result<void> done = make_file(); !done) return std::move(done).error();
     std::size_t written = 0;
     while (written < bytes.size()) {

@@ -89,6 +89,7 @@ Result<void> parse_checkpoint(const Json& object, Request& request) {
     Result<std::string> name = text_member(object, "name", "None");
     if (name) name = checked_name(*std::move(name), "the name", longest_name);
     if (!name) return std::move(name).error();
+    if (name->empty()) return Error{"a checkpoint's name cannot be empty"};
     request.name = *std::move(name);
     return parse_user_data(object, request);
 }

@@ -94,9 +94,10 @@ Result<Answer> Service::handle(const Peer& peer, const Request& request) {
 }
 
 // News is taken in first: naming what is new may take longer than anybody should be held for.
-Result<Snapshot> Service::take_still(bool stop_threads, std::chrono::nanoseconds& pause) {
+Result<Snapshot> Service::take_still(const Peer& peer, bool stop_threads, std::chrono::nanoseconds& pause) {
     pause = {};
     if (!stop_threads) return collector_.snapshot(Detail::blocks);
+    if (!sees_all(peer)) return Error{"the trace is of other users' processes, too, which only root may stop", "--no-stop does without"};
     collector_.consume();
     const Clock::time_point begin = Clock::now();
     Result<std::shared_ptr<void>> held = session_.hold();
@@ -124,7 +125,8 @@ Result<Answer> Service::memory(const Peer& peer, const Request& request) {
     const Result<TracedProcess*> process = process_for(peer, request.pid);
     if (!process) return process.error();
     const Usage usage = read_usage((*process)->kernel().total);
-    return Answer{print({{"ok", true}, {"pid", (*process)->pid()}, {"current", usage.bytes}, {"peak", usage.peak_bytes}}), ""};
+    return Answer{
+        print({{"ok", true}, {"pid", (*process)->pid()}, {"current", usage.bytes}, {"peak", usage.peak_bytes}, {"lost", collector_.lost()}}), ""};
 }
 
 Result<Answer> Service::checkpoint(const Peer& peer, const Request& request) {
@@ -132,7 +134,7 @@ Result<Answer> Service::checkpoint(const Peer& peer, const Request& request) {
     if (!asked) return asked.error();
     const int pid = (*asked)->pid();
     std::chrono::nanoseconds pause{};
-    Result<Snapshot> snapshot = take_still(request.stop_threads, pause);
+    Result<Snapshot> snapshot = take_still(peer, request.stop_threads, pause);
     if (!snapshot) return std::move(snapshot).error();
     snapshot->name = store_.unique_name(request.name);
     snapshot->user_data = request.user_data;
@@ -153,6 +155,7 @@ Result<Answer> Service::checkpoint(const Peer& peer, const Request& request) {
                          {"memory", totals.bytes},
                          {"peak", totals.peak_bytes},
                          {"blocks", totals.blocks},
+                         {"lost", collector_.lost()},
                          {"pause", std::chrono::duration<double>(pause).count()}}),
                   ""};
 }
@@ -180,7 +183,7 @@ Result<Answer> Service::snapshot(const Peer& peer, const Request& request) {
         snapshot = *std::move(decoded);
     } else {
         std::chrono::nanoseconds pause{};
-        Result<Snapshot> taken = take_still(request.stop_threads, pause);
+        Result<Snapshot> taken = take_still(peer, request.stop_threads, pause);
         if (!taken) return std::move(taken).error();
         snapshot = *std::move(taken);
         owners = this->owners(snapshot);

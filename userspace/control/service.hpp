@@ -40,7 +40,7 @@ private:
     [[nodiscard]] bool sees(const Peer& peer, const TracedProcess& process) const;
     [[nodiscard]] bool sees_all(const Peer& peer) const;
     Result<TracedProcess*> process_for(const Peer& peer, std::optional<int> pid) const;
-    Result<Snapshot> take_still(bool stop_threads, std::chrono::nanoseconds& pause);
+    Result<Snapshot> take_still(const Peer& peer, bool stop_threads, std::chrono::nanoseconds& pause);
 
     Result<Answer> handle(const Peer& peer, const Request& request);
     Result<Answer> status(const Peer& peer);

@@ -55,27 +55,43 @@ Result<void> write_all(int fd, std::string_view bytes) {
     return {};
 }
 
+struct Owner {
+    uid_t uid;
+    gid_t gid;
+};
+
+// Who typed sudo; nothing: nobody did.
+std::optional<Owner> invoker() {
+    const char* uid_text = std::getenv("SUDO_UID");
+    const char* gid_text = std::getenv("SUDO_GID");
+    if (::geteuid() != 0 || uid_text == nullptr || gid_text == nullptr) return std::nullopt;
+    const auto uid = parse<uid_t>(uid_text);
+    const auto gid = parse<gid_t>(gid_text);
+    constexpr auto kLeaveAsIs = static_cast<uid_t>(-1);
+    if (!uid || !gid || *uid == kLeaveAsIs || *gid == kLeaveAsIs) return std::nullopt;
+    return Owner{*uid, *gid};
+}
+
 Result<void> write_into(const fs::path& path, std::string_view bytes) {
-    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC));
-    if (!fd) return errno_error("cannot open", errno);
+    // Without a reader the opening of a fifo would wait for one.
+    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+    if (!fd) return errno == ENXIO ? Error{"nobody reads that fifo"} : errno_error("cannot open", errno);
     struct stat now {};
     if (::fstat(fd.get(), &now) != 0) return errno_error("cannot inspect", errno);
     // Asked again of what was really opened: the name may have been given to another file since.
     if (!S_ISCHR(now.st_mode) && !S_ISFIFO(now.st_mode)) return Error{"changed while it was opened", "write to another folder"};
+    if (const std::optional<Owner> ours = invoker(); S_ISFIFO(now.st_mode) && now.st_uid != ::geteuid() && !(ours && now.st_uid == ours->uid))
+        return Error{"that fifo is another user's"};
+    if (::fcntl(fd.get(), F_SETFL, 0) != 0) return errno_error("cannot write", errno);
     return write_all(fd.get(), bytes);
 }
 
 /// The user who typed sudo: the file is for them. Root alone may give files away.
 void give_to_sudo_user(int fd) {
-    const char* uid_text = std::getenv("SUDO_UID");
-    const char* gid_text = std::getenv("SUDO_GID");
-    if (::geteuid() != 0 || uid_text == nullptr || gid_text == nullptr) return;
-    const auto uid = parse<uid_t>(uid_text);
-    const auto gid = parse<gid_t>(gid_text);
-    constexpr auto kLeaveAsIs = static_cast<uid_t>(-1);
-    if (!uid || !gid || *uid == kLeaveAsIs || *gid == kLeaveAsIs) return;
+    const std::optional<Owner> owner = invoker();
+    if (!owner) return;
     // File systems without owners refuse this; a file that belongs to root is better than none.
-    [[maybe_unused]] const int ignored = ::fchown(fd, *uid, *gid);
+    [[maybe_unused]] const int ignored = ::fchown(fd, owner->uid, owner->gid);
 }
 
 /// A new file in a folder, removed again unless it has been renamed into place.

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <fstream>
+#include <thread>
 
 #include "loader/usage.hpp"
 #include "process/info.hpp"
 #include "process/stopped_threads.hpp"
+#include "process/thread_list.hpp"
 
 namespace memtrace {
 namespace {
@@ -30,6 +32,9 @@ Capacities with_more_sites(Capacities capacities) {
     capacities.sites *= room_for_copies;
     return capacities;
 }
+
+// What a busy disk or a vfork usually takes, and nobody waits for longer.
+constexpr auto hold_limit = std::chrono::milliseconds(500);
 
 std::shared_ptr<void> stop_threads(int pid) {
     Result<StoppedThreads> stopped = StoppedThreads::stop(pid);
@@ -158,8 +163,9 @@ TracedProcess* Session::find(int pid) {
     return nullptr;
 }
 
-Result<std::shared_ptr<void>> Session::hold() {
+Result<std::shared_ptr<void>> Session::try_to_hold(bool& all_stand) {
     auto all = std::make_shared<std::vector<std::shared_ptr<void>>>();
+    std::vector<int> pids;
     for (const auto& process : processes_) {
         if (process->ended() || !process->target().alive()) continue;
         std::shared_ptr<void> held = context_->hold(process->pid());
@@ -167,8 +173,24 @@ Result<std::shared_ptr<void>> Session::hold() {
             return Error{"the threads of pid " + std::to_string(process->pid()) + " cannot be stopped",
                          "is a debugger attached to it, or does a thread wait in the kernel?"};
         all->push_back(std::move(held));
+        pids.push_back(process->pid());
     }
+    all_stand = std::all_of(pids.begin(), pids.end(), all_threads_stand);
     return std::shared_ptr<void>(std::move(all));
+}
+
+// A thread that waits uninterruptibly is not stopped with the others: it would run on when it wakes.
+Result<std::shared_ptr<void>> Session::hold() {
+    const auto deadline = std::chrono::steady_clock::now() + hold_limit;
+    for (;;) {
+        bool all_stand = false;
+        Result<std::shared_ptr<void>> held = try_to_hold(all_stand);
+        if (!held || all_stand) return held;
+        held->reset();
+        if (std::chrono::steady_clock::now() > deadline)
+            return Error{"a thread of the program waits uninterruptibly in the kernel, for a device or a child", "try again."};
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
 }
 
 Result<void> Session::while_held(const std::function<void()>& work) {

@@ -113,6 +113,7 @@ public:
     [[nodiscard]] std::chrono::nanoseconds pause() const { return root().pause(); }
 
 private:
+    Result<std::shared_ptr<void>> try_to_hold(bool& all_stand);
     Session(std::unique_ptr<TraceContext> context, Target target);
     Result<TracedProcess*> adopt(Target target);
     Result<void> while_held(const std::function<void()>& work);

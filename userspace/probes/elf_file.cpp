@@ -145,17 +145,23 @@ std::vector<Elf64_Shdr> ElfFile::section_headers() const {
     return as_records<Elf64_Shdr>(read(header_.e_shoff, std::min<std::uint64_t>(count, most_sections) * sizeof(Elf64_Shdr)));
 }
 
-std::optional<ElfFile::Section> ElfFile::section(std::string_view name, std::uint64_t most_bytes) const {
+std::optional<Elf64_Shdr> ElfFile::header_of(std::string_view name, std::uint64_t most_bytes) const {
     const auto sections = section_headers();
     if (header_.e_shstrndx >= sections.size()) return std::nullopt;
     const auto text = read(sections[header_.e_shstrndx].sh_offset, sections[header_.e_shstrndx].sh_size);
     const ElfSymbols names{{}, std::string(reinterpret_cast<const char*>(text.data()), text.size())};
-    for (const Elf64_Shdr& section : sections) {
-        if (names.name_at(section.sh_name) != name || section.sh_size > most_bytes) continue;
-        return Section{section.sh_addr, section.sh_type == SHT_NOBITS ? std::vector<std::byte>() : read(section.sh_offset, section.sh_size)};
-    }
+    for (const Elf64_Shdr& section : sections)
+        if (names.name_at(section.sh_name) == name && section.sh_size <= most_bytes) return section;
     return std::nullopt;
 }
+
+std::optional<ElfFile::Section> ElfFile::section(std::string_view name, std::uint64_t most_bytes) const {
+    const std::optional<Elf64_Shdr> found = header_of(name, most_bytes);
+    if (!found) return std::nullopt;
+    return Section{found->sh_addr, found->sh_type == SHT_NOBITS ? std::vector<std::byte>() : read(found->sh_offset, found->sh_size)};
+}
+
+bool ElfFile::has_section(std::string_view name) const { return header_of(name, UINT64_MAX).has_value(); }
 
 ElfSymbols ElfFile::symbols(std::uint32_t section_type) const {
     const auto sections = section_headers();

@@ -56,12 +56,14 @@ public:
     };
     /// The first section of that name, of at most `most_bytes`.
     [[nodiscard]] std::optional<Section> section(std::string_view name, std::uint64_t most_bytes) const;
+    [[nodiscard]] bool has_section(std::string_view name) const;
 
 private:
     /// What the file holds of [offset, offset + size): may be shorter.
     [[nodiscard]] std::vector<std::byte> read(std::uint64_t offset, std::uint64_t size) const;
     [[nodiscard]] bool holds(std::uint64_t offset, std::uint64_t size) const;
     [[nodiscard]] std::vector<Elf64_Shdr> section_headers() const;
+    [[nodiscard]] std::optional<Elf64_Shdr> header_of(std::string_view name, std::uint64_t most_bytes) const;
     Result<void> read_header(const std::string& name);
     Result<void> read_segments(const std::string& name);
 

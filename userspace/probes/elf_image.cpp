@@ -175,6 +175,8 @@ std::optional<ElfSection> ElfImage::section(std::string_view name) const {
     return ElfSection{found->address, std::move(found->bytes)};
 }
 
+bool ElfImage::has_section(std::string_view name) const { return state_->file.has_section(name); }
+
 bool ElfImage::position_independent() const { return state_->file.header().e_type == ET_DYN; }
 
 std::uint64_t ElfImage::entry_point() const { return state_->file.header().e_entry; }

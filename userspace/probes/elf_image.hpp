@@ -60,6 +60,7 @@ public:
     [[nodiscard]] std::optional<std::uint64_t> address_of(std::uint64_t offset) const;
     /// The section of that name, read anew; nothing when there is none or it has more than 1 MiB.
     [[nodiscard]] std::optional<ElfSection> section(std::string_view name) const;
+    [[nodiscard]] bool has_section(std::string_view name) const;
     [[nodiscard]] bool position_independent() const;  ///< ET_DYN.
     [[nodiscard]] std::uint64_t entry_point() const;  ///< e_entry.
     /// Name of the nearest symbol at or below `address`, as "symbol+0x1f" ("symbol" at its start), if any covers it.

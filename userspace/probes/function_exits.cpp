@@ -56,7 +56,12 @@ FunctionExits exits_of(const ElfImage& image, std::uint64_t entry, std::uint64_t
         }
         const bool goes_on = instruction->flow == ControlFlow::next || instruction->flow == ControlFlow::call ||
                              instruction->flow == ControlFlow::system_call || instruction->flow == ControlFlow::branch;
-        if (instruction->flow == ControlFlow::ret) exits.returns.push_back(address);
+        if (instruction->flow == ControlFlow::ret) {
+            if (instruction->probeable)
+                exits.returns.push_back(address);
+            else
+                exits.all = false;
+        }
         if (instruction->flow == ControlFlow::branch || instruction->flow == ControlFlow::jump) {
             if (instruction->target)
                 go_to(*instruction->target);

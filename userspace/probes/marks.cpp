@@ -20,7 +20,11 @@ bool is_module(const Module& module, const std::string& wanted) {
 
 // An exception that passes a function whose return is probed ends the program: its unwinder does not know where the return goes.
 bool has_exceptions(const std::vector<Module>& modules) {
-    return std::any_of(modules.begin(), modules.end(), [](const Module& module) { return module.image.find_symbol("_Unwind_RaiseException"); });
+    return std::any_of(modules.begin(), modules.end(), [](const Module& module) {
+        if (module.image.find_symbol("_Unwind_RaiseException") || module.image.has_section(".gopclntab")) return true;
+        // An unwinder may be linked in without a name; the C library has handlers, for the cancelling of threads, and throws nothing.
+        return module.image.has_section(".gcc_except_table") && !is_module(module, "libc.so.6");
+    });
 }
 
 PlannedMark at(const Module& module, std::uint64_t address, std::uint32_t number, mt_mark_kind kind, std::string name) {
@@ -42,16 +46,21 @@ struct Planner {
     std::vector<PlannedMark> marks = {};
     std::optional<bool> exceptions = {};
 
-    void add_function(const Module& module, std::uint64_t entry, std::uint32_t number, const std::string& name) {
+    void add_function(const Module& module, std::uint64_t entry, std::uint32_t number, const std::string& name, const std::string& text) {
         const auto bounds = module.image.function_bounds(entry);
+        // A breakpoint in data or inside an instruction, or a return probe inside a function, would break the program.
+        if (!bounds || bounds->first != entry) {
+            notes.push_back("mark " + text + ": no function is known to begin there");
+            return;
+        }
         // Before anything but the entry itself has run, and while the return address is on top of the stack.
-        const Result<ProbeSite> site = plan_probe(module.image, {.entry = entry, .end = bounds ? bounds->second : 0, .needs_return = true}, costs);
+        const Result<ProbeSite> site = plan_probe(module.image, {.entry = entry, .end = bounds->second, .needs_return = true}, costs);
         if (!site) {
             notes.push_back("mark " + name + ": " + site.error().what);
             return;
         }
         marks.push_back(at(module, site->address, number, MT_MARK_BEFORE, name));
-        const FunctionExits exits = bounds ? exits_of(module.image, entry, bounds->second) : FunctionExits{{}, false};
+        const FunctionExits exits = exits_of(module.image, entry, bounds->second);
         if (!exits.all && !exceptions) exceptions = has_exceptions(modules);
         if (!exits.all && !*exceptions) {
             marks.push_back(at(module, site->address, number, MT_MARK_AFTER, name));
@@ -70,14 +79,9 @@ struct Planner {
             if (wanted.symbol.empty()) {
                 const std::optional<std::uint64_t> address = module.image.address_of(wanted.offset);
                 if (!address) continue;
-                // A breakpoint inside an instruction, or a return probe inside a function, would break the program.
-                if (const auto bounds = module.image.function_bounds(*address); !bounds || bounds->first != *address) {
-                    notes.push_back("mark " + wanted.text + ": no function is known to begin there");
-                    continue;
-                }
-                add_function(module, *address, number, module.image.describe(*address).value_or(wanted.text));
+                add_function(module, *address, number, module.image.describe(*address).value_or(wanted.text), wanted.text);
             } else if (const std::optional<ElfSymbol> symbol = module.image.find_symbol(wanted.symbol)) {
-                add_function(module, symbol->address, number, wanted.symbol);
+                add_function(module, symbol->address, number, wanted.symbol, wanted.text);
             }
         }
     }

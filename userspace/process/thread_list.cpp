@@ -81,6 +81,14 @@ bool needs_no_stop(int pid, int tid) {
     return fields.empty() || fields[0] == 'D' || fields[0] == 'Z' || fields[0] == 'X';
 }
 
+bool all_threads_stand(int pid) {
+    const std::vector<int> tids = list_threads(pid);
+    return std::all_of(tids.begin(), tids.end(), [pid](int tid) {
+        const std::string fields = stat_fields("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/stat");
+        return fields.empty() || std::string("tZX").find(fields[0]) != std::string::npos;
+    });
+}
+
 Error cannot_seize(int pid, int tid, int code) {
     const std::string what = "following pid " + std::to_string(pid) + " (ptrace of thread " + std::to_string(tid) + ")";
     if (const int tracer = tracer_of(tid))

@@ -18,6 +18,9 @@ int tracer_of(int tid);
 /// A thread that waits in the kernel for a device or a vfork child runs no code of its own, and one that has ended none any more:
 /// neither reads a pointer just now, and neither would stop.
 bool needs_no_stop(int pid, int tid);
+
+/// Whether none of them runs, or would when what it waits for comes: all are held by a tracer, or have ended.
+bool all_threads_stand(int pid);
 /// Why PTRACE_SEIZE failed with `code`, and what to do.
 Error cannot_seize(int pid, int tid, int code);
 

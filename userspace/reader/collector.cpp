@@ -210,6 +210,13 @@ void Collector::add_processes(Snapshot& snapshot) {
     for (std::size_t i = read_now; i < snapshot.sites.size(); ++i) snapshot.sites[i].blocks.clear();
 }
 
+std::uint64_t Collector::lost() const {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < MT_LOSS_COUNT; ++i)
+        if (loss_names[i].lost) sum += __atomic_load_n(&session_.kernel().losses()[i], __ATOMIC_ACQUIRE);
+    return sum;
+}
+
 Snapshot Collector::snapshot(Detail detail) {
     // Quiet since the last one: the object files' memory is better given back.
     const bool was_in_use = std::exchange(symbols_in_use_, false);

@@ -63,6 +63,8 @@ public:
     std::optional<BlockInfo> where(int pid, std::uint64_t address);
     /// Keeps a named moment; a name that was there before gets "-2", "-3" … The name it has now.
     std::string add_mark(Mark mark);
+    /// How many events are missing from the numbers, of all causes.
+    [[nodiscard]] std::uint64_t lost() const;
     /// The target runs another program: names of native addresses are looked up anew.
     void image_replaced() { image_replaced(session_.root()); }
     void image_replaced(TracedProcess& process);
