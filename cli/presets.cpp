@@ -17,6 +17,7 @@
 #include <optional>
 #include <sstream>
 
+#include "util/invoker.hpp"
 #include "util/unique_fd.hpp"
 
 namespace memtrace::cli {
@@ -33,40 +34,6 @@ template <typename Names>
 bool is_one(const Names& names, std::string_view word) {
     return std::find(names.begin(), names.end(), word) != names.end();
 }
-
-struct Invoker {
-    uid_t uid;
-    gid_t gid;
-};
-
-// Who typed sudo; none: nobody did, or we may not act for them.
-std::optional<Invoker> invoker() {
-    const char *uid = std::getenv("SUDO_UID"), *gid = std::getenv("SUDO_GID");
-    Invoker user{};
-    const auto number = [](const char* text, auto& value) {
-        return text && *text && std::from_chars(text, text + std::strlen(text), value).ptr == text + std::strlen(text);
-    };
-    if (geteuid() != 0 || !number(uid, user.uid) || !number(gid, user.gid)) return {};
-    return user;
-}
-
-// Files are touched with the rights of the user whose they are: what stands in their home may lead anywhere.
-class AsInvoker {
-public:
-    AsInvoker() : user_(invoker()) {
-        if (user_ && (setegid(user_->gid) != 0 || seteuid(user_->uid) != 0)) failed_ = true;
-    }
-    ~AsInvoker() {
-        if (user_ && (seteuid(0) != 0 || setegid(0) != 0)) std::abort();  // to go on with half the rights would be worse
-    }
-    AsInvoker(const AsInvoker&) = delete;
-    AsInvoker& operator=(const AsInvoker&) = delete;
-    [[nodiscard]] bool failed() const { return failed_; }
-
-private:
-    std::optional<Invoker> user_;
-    bool failed_ = false;
-};
 
 using Sections = std::map<std::string, std::vector<std::string>>;  // The lines of each.
 

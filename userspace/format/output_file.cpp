@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "format/output_file.hpp"
+#include "util/invoker.hpp"
 #include "util/unique_fd.hpp"
 
 namespace memtrace {
@@ -55,23 +56,6 @@ Result<void> write_all(int fd, std::string_view bytes) {
     return {};
 }
 
-struct Owner {
-    uid_t uid;
-    gid_t gid;
-};
-
-// Who typed sudo; nothing: nobody did.
-std::optional<Owner> invoker() {
-    const char* uid_text = std::getenv("SUDO_UID");
-    const char* gid_text = std::getenv("SUDO_GID");
-    if (::geteuid() != 0 || uid_text == nullptr || gid_text == nullptr) return std::nullopt;
-    const auto uid = parse<uid_t>(uid_text);
-    const auto gid = parse<gid_t>(gid_text);
-    constexpr auto kLeaveAsIs = static_cast<uid_t>(-1);
-    if (!uid || !gid || *uid == kLeaveAsIs || *gid == kLeaveAsIs) return std::nullopt;
-    return Owner{*uid, *gid};
-}
-
 Result<void> write_into(const fs::path& path, std::string_view bytes) {
     // Without a reader the opening of a fifo would wait for one.
     const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
@@ -80,7 +64,7 @@ Result<void> write_into(const fs::path& path, std::string_view bytes) {
     if (::fstat(fd.get(), &now) != 0) return errno_error("cannot inspect", errno);
     // Asked again of what was really opened: the name may have been given to another file since.
     if (!S_ISCHR(now.st_mode) && !S_ISFIFO(now.st_mode)) return Error{"changed while it was opened", "write to another folder"};
-    if (const std::optional<Owner> ours = invoker(); S_ISFIFO(now.st_mode) && now.st_uid != ::geteuid() && !(ours && now.st_uid == ours->uid))
+    if (const std::optional<Invoker> ours = invoker(); S_ISFIFO(now.st_mode) && now.st_uid != ::geteuid() && !(ours && now.st_uid == ours->uid))
         return Error{"that fifo is another user's"};
     if (::fcntl(fd.get(), F_SETFL, 0) != 0) return errno_error("cannot write", errno);
     return write_all(fd.get(), bytes);
@@ -88,7 +72,7 @@ Result<void> write_into(const fs::path& path, std::string_view bytes) {
 
 /// The user who typed sudo: the file is for them. Root alone may give files away.
 void give_to_sudo_user(int fd) {
-    const std::optional<Owner> owner = invoker();
+    const std::optional<Invoker> owner = invoker();
     if (!owner) return;
     // File systems without owners refuse this; a file that belongs to root is better than none.
     [[maybe_unused]] const int ignored = ::fchown(fd, owner->uid, owner->gid);

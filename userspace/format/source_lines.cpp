@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/invoker.hpp"
 #include "util/unique_fd.hpp"
 
 namespace memtrace {
@@ -19,6 +20,8 @@ constexpr std::string_view kWhiteSpace = " \t\n\r\f\v";
 SourceLines::File SourceLines::read(const std::string& path) {
     File file;
     if (path.empty() || path.find('\0') != std::string::npos) return file;
+    const AsInvoker user;
+    if (user.failed()) return file;
     // Opening a fifo must not wait for its writer.
     const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     struct stat status {};

@@ -9,7 +9,8 @@
 
 namespace memtrace {
 
-/// Keeps the files it has read. Names come from snapshots and are hostile: only regular files are opened, up to 16 MiB.
+/// Keeps the files it has read. Names come from snapshots and are hostile: only regular files are opened, up to 16 MiB, with the rights of
+/// the user who typed sudo.
 class SourceLines {
 public:
     /// The line without the white space around it, cut after 500 bytes; empty where the file cannot be read or has no such line.
