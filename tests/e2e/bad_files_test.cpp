@@ -13,8 +13,6 @@ using namespace memtrace::test;
 
 namespace {
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 void require_refused(const Arguments& arguments, const std::string& mentioned, const SpawnOptions& options = {}) {
     Child child = run(tracer_command(arguments), options);
     const Ending ending = child.wait();

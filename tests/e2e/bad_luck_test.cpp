@@ -20,8 +20,6 @@ using namespace memtrace::test;
 
 namespace {
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 // Requires an orderly failure that says what it is about.
 void require_refusal(Child& child, const std::string& mentioned) {
     const Ending ending = child.wait();
@@ -37,12 +35,6 @@ void require_refused(const Arguments& arguments, const std::string& mentioned, c
     Child tracer = run(tracer_command(arguments), options);
     require_refusal(tracer, mentioned);
     before.require_nothing_new();
-}
-
-Child start(const std::string& workload) {
-    Child program({workload_path(workload)});
-    program.wait_line("ready");
-    return program;
 }
 
 std::string pid_text(const Child& program) { return std::to_string(program.pid()); }
@@ -84,7 +76,7 @@ RULE("a pid nobody has is named") {
 RULE("a process that ends at any moment while we attach ends the trace or the attempt, never hangs it") {
     const Leftovers before = Leftovers::now();
     for (int moment = 0; moment < 16; ++moment) {
-        Child program = start(moment % 2 == 0 ? "ledger_single" : "forever");
+        Child program = start_workload(moment % 2 == 0 ? "ledger_single" : "forever");
         Child tracer(tracer_command({"-p", pid_text(program)}));
         // Not a wait for anything: it spreads the end over all stages of attaching.
         usleep(static_cast<useconds_t>(moment * moment * 3000));
@@ -130,13 +122,13 @@ RULE("a 32-bit program is refused as such") {
     if (!std::filesystem::exists(workload_path("bare_32"))) skip("the compiler cannot build 32-bit programs");
     Child probe = run({workload_path("bare_32")});
     if (probe.wait() != Ending{false, 0}) skip("the kernel cannot run 32-bit programs");
-    Child program = start("bare_32");
+    Child program = start_workload("bare_32");
     require_refused({"-p", pid_text(program)}, "32-bit");
     REQUIRE(program.running());
 }
 
 RULE("a static program without an allocator we know is refused, saying so") {
-    Child program = start("bare_static");
+    Child program = start_workload("bare_static");
     require_refused({"-p", pid_text(program)}, "allocator");
     REQUIRE(program.running());
 }
@@ -146,7 +138,7 @@ RULE("without root the missing capabilities are named") {
     const TemporaryFolder folder;
     const std::string copy = folder.file("memtrace-bpf");  // the build may lie where others cannot go
     std::filesystem::copy_file(tracer_path(), copy);
-    Child program = start("forever");
+    Child program = start_workload("forever");
     Child tracer = run(
         {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", copy, "-p", pid_text(program)});
     require_refusal(tracer, "CAP_BPF");
@@ -156,7 +148,7 @@ RULE("without root the missing capabilities are named") {
 }
 
 RULE("a second tracer on the same process is refused, and the first goes on") {
-    Child program = start("forever");
+    Child program = start_workload("forever");
     Tracer first = Tracer::attach(program);
     Child second = run(tracer_command({"-p", pid_text(program)}));
     require_refusal(second, pid_text(program));
@@ -167,13 +159,13 @@ RULE("a second tracer on the same process is refused, and the first goes on") {
 }
 
 RULE("more live blocks than the machine has memory for are refused") {
-    Child program = start("forever");
+    Child program = start_workload("forever");
     require_refused({"-p", pid_text(program), "--live-blocks", "4294967296"}, "memory");
     require_progress(program);
 }
 
 RULE("a snapshot that cannot be written is named, the report is still printed, the target goes on") {
-    Child program = start("forever");
+    Child program = start_workload("forever");
     const std::string path = "/no/such/folder/s.pb.gz";
     require_refused({"-p", pid_text(program), "--duration", "0.2", "-o", path}, path);
     require_progress(program);
@@ -181,7 +173,7 @@ RULE("a snapshot that cannot be written is named, the report is still printed, t
 
 RULE("a full file system costs the snapshot, not the report, and keeps no partial file") {
     const FullFolder full;
-    Child program = start("forever");
+    Child program = start_workload("forever");
     const Leftovers before = Leftovers::now();
     Child tracer = run(tracer_command({"-p", pid_text(program), "--duration", "0.2", "-o", full.folder().file("s.pb.gz")}));
     require_refusal(tracer, "No space left");
@@ -193,7 +185,7 @@ RULE("a full file system costs the snapshot, not the report, and keeps no partia
 
 RULE("periodic snapshots that fail are reported, and tracing goes on") {
     const FullFolder full;
-    Child program = start("forever");
+    Child program = start_workload("forever");
     Child tracer(tracer_command({"-p", pid_text(program), "--snapshot-every", "0.1"}), {{}, false, full.folder().path().string()});
     tracer.wait_error_line("memtrace-bpf: tracing pid");
     tracer.wait_error_line("memtrace-bpf: ");
@@ -211,7 +203,7 @@ RULE("a device as output is refused or full, and stays a device") {
     const TemporaryFolder folder;
     const std::string device = folder.file("full");  // our own /dev/full: a defect must not cost the machine its device
     REQUIRE(mknod(device.c_str(), S_IFCHR | 0666, makedev(1, 7)) == 0);
-    Child program = start("forever");
+    Child program = start_workload("forever");
     require_refused({"-p", pid_text(program), "--duration", "0.2", "-o", device}, device);
     struct stat status {};
     REQUIRE(stat(device.c_str(), &status) == 0);

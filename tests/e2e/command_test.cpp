@@ -17,8 +17,6 @@ using namespace memtrace::test;
 
 namespace {
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 std::string shell_output(const std::string& script, const SpawnOptions& spawn = {}) {
     const CommandTrace trace = trace_command({"sh", "-c", script}, {}, spawn);
     INFO(trace.process.transcript());

@@ -25,14 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-Child start(const std::string& workload) {
-    Child program({workload_path(workload)});
-    program.wait_line("ready");
-    return program;
-}
-
 UniqueFd connect_raw(const Child& target) {
     UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
@@ -69,7 +61,7 @@ private:
 }  // namespace
 
 RULE("peers that send rubbish, half requests, endless lines or nothing, or never read, keep nobody from being answered") {
-    Child program = start("forever");
+    Child program = start_workload("forever");
     Background trace(program);
     std::list<UniqueFd> peers;
     const std::string rubbish[] = {"GET / HTTP/1.1\r\n\r\n",
@@ -103,7 +95,7 @@ RULE("peers that send rubbish, half requests, endless lines or nothing, or never
 }
 
 RULE("a thousand clients at once are all answered") {
-    Child program = start("forever");
+    Child program = start_workload("forever");
     Background trace(program);
     std::list<UniqueFd> peers;
     unsigned answered = 0;
@@ -161,7 +153,7 @@ RULE("the owner of a traced process is answered; another user is refused and tol
 
 RULE("checkpoints beyond the memory for them lie on disk, each as it was, and no name is left there") {
     const TemporaryFolder folder;
-    Child program = start("forever");
+    Child program = start_workload("forever");
     Background trace(program, {"--checkpoint-memory", "20KiB", "--checkpoint-dir", folder.path()});
     for (int i = 0; i < 30; ++i) command(program, {"checkpoint", "c"});
     const nlohmann::json status = json_command(program, {"status"});
@@ -181,7 +173,7 @@ RULE("checkpoints beyond the memory for them lie on disk, each as it was, and no
 
 RULE("a checkpoint for which there is no room is refused with the reason; the others and the trace stay") {
     const SmallDisk disk("size=4k");
-    Child program = start("forever");
+    Child program = start_workload("forever");
     Background trace(program, {"--checkpoint-memory", "4KiB", "--checkpoint-dir", disk.folder().path()});
     unsigned kept = 0;
     std::string refusal;
@@ -204,7 +196,7 @@ RULE("a checkpoint for which there is no room is refused with the reason; the ot
 }
 
 RULE("under load each checkpoint agrees with itself") {
-    Child program = start("busy_threads");
+    Child program = start_workload("busy_threads");
     Background trace(program);
     auto client = control::Client::connect(program.pid(), "");
     REQUIRE(client);
@@ -233,7 +225,7 @@ RULE("under load each checkpoint agrees with itself") {
 }
 
 RULE("a trace whose display nobody reads goes on: it answers, ends when it is told to, and says what it left out") {
-    Child program = start("forever");
+    Child program = start_workload("forever");
     Child tracer(tracer_command({"-p", std::to_string(program.pid()), "--interval", "0.05", "--frames", "8", "--by", "traceback"}));
     tracer.wait_error_line("memtrace-bpf: tracing pid");
     std::this_thread::sleep_for(std::chrono::seconds(8));  // 160 displays of more than 500 bytes fill the 64 KiB of a pipe
@@ -245,7 +237,7 @@ RULE("a trace whose display nobody reads goes on: it answers, ends when it is to
 }
 
 RULE("a request is answered at once, not with the next round of the trace's own work") {
-    Child program = start("forever");
+    Child program = start_workload("forever");
     Background trace(program);
     Result<control::Client> client = control::Client::connect(program.pid(), {});
     REQUIRE(client);

@@ -18,14 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-Child start(const std::string& workload) {
-    Child program({workload_path(workload)});
-    program.wait_line("ready");
-    return program;
-}
-
 void require_nothing_of(const Child& program) {
     REQUIRE_FALSE(fs::exists(fs::symlink_status(socket_of(program))));
     REQUIRE_FALSE(fs::exists(log_of(program)));
@@ -68,7 +60,7 @@ private:
 
 RULE("a snapshot and a checkpoint of a running trace say what the program's ledger says; start and stop leave nothing behind") {
     const Leftovers before = Leftovers::now();
-    Child program = start("ledger_single");
+    Child program = start_workload("ledger_single");
     const std::uint64_t code = code_hash(program.pid());
     Background trace(program, {"--frames", "4"});
     command(program, {"checkpoint", "before"});
@@ -173,7 +165,7 @@ RULE("clear forgets all blocks and goes on; reset-peak lets the peak begin anew"
 }
 
 RULE("without a tracer each command says how to get one") {
-    Child program = start("forever");
+    Child program = start_workload("forever");
     for (const Arguments& arguments : std::vector<Arguments>{{"status"},
                                                              {"checkpoints"},
                                                              {"checkpoint", "a"},
@@ -188,7 +180,7 @@ RULE("without a tracer each command says how to get one") {
 
 RULE("start returns when allocations are counted, and says why they are not where that fails") {
     const Leftovers before = Leftovers::now();
-    Child program = start("bare_static");
+    Child program = start_workload("bare_static");
     REQUIRE(contains(failing_command(program, {"start"}), "allocator"));
     require_nothing_of(program);
     Child ended = run({"/bin/true"});
@@ -198,7 +190,7 @@ RULE("start returns when allocations are counted, and says why they are not wher
 }
 
 RULE("a second tracer is refused by name, in the background or not, and the first goes on") {
-    Child program = start("forever");
+    Child program = start_workload("forever");
     Background trace(program);
     REQUIRE(contains(failing_command(program, {"start"}), "already traces pid " + std::to_string(program.pid())));
     REQUIRE(contains(failing_command(program, {}), "already traces pid " + std::to_string(program.pid())));
@@ -208,7 +200,7 @@ RULE("a second tracer is refused by name, in the background or not, and the firs
 }
 
 RULE("what a killed tracer left is replaced") {
-    Child program = start("forever");
+    Child program = start_workload("forever");
     {
         Tracer tracer = Tracer::attach(program);
         REQUIRE(json_command(program, {"status"})["pid"] == program.pid());
@@ -225,7 +217,7 @@ RULE("what a killed tracer left is replaced") {
 }
 
 RULE("the end of the program ends the trace in the background, which leaves nothing behind") {
-    Child program = start("forever");
+    Child program = start_workload("forever");
     Background trace(program);
     program.signal(SIGKILL);
     program.wait();
@@ -235,7 +227,7 @@ RULE("the end of the program ends the trace in the background, which leaves noth
 RULE("a failure at the end of a trace in the background is told by stop, and its log stays") {
     const TemporaryFolder folder;
     fs::create_directory(folder.file("out"));
-    Child program = start("forever");
+    Child program = start_workload("forever");
     {
         Background trace(program, {"-o", folder.file("out/s.pb.gz")});
         fs::remove(folder.file("out"));
@@ -248,7 +240,7 @@ RULE("a failure at the end of a trace in the background is told by stop, and its
 
 RULE("a socket may have a name of its own, by option or environment") {
     const TemporaryFolder folder;
-    Child program = start("forever");
+    Child program = start_workload("forever");
     Tracer tracer = Tracer::attach(program, {"--socket", folder.file("own.sock")});
     REQUIRE_FALSE(fs::exists(socket_of(program)));
     Child by_option = run(tracer_command({"status", "--socket", folder.file("own.sock")}));
@@ -256,7 +248,7 @@ RULE("a socket may have a name of its own, by option or environment") {
     Child by_environment = run(tracer_command({"status"}), {{{"MEMTRACE_BPF_SOCKET", folder.file("own.sock")}}});
     REQUIRE(by_environment.wait() == Ending{false, 0});
     REQUIRE(contains(by_environment.output(), "pid " + std::to_string(program.pid())));
-    Child other = start("forever");
+    Child other = start_workload("forever");
     REQUIRE(contains(failing_command(other, {"start", "--socket", folder.file("own.sock")}), "already"));
     tracer.stop();
     REQUIRE(folder.listing() == "");

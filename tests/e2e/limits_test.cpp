@@ -14,14 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-Child start(const std::string& workload) {
-    Child program({workload_path(workload)});
-    program.wait_line("ready");
-    return program;
-}
-
 std::size_t count(const std::string& text, const std::string& part) {
     std::size_t found = 0;
     for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
@@ -33,7 +25,7 @@ std::size_t count(const std::string& text, const std::string& part) {
 RULE("only the newest of the periodic snapshots are kept, and nothing that is not ours goes") {
     const TemporaryFolder folder;
     write_text(folder.file("memtrace-0.pb.gz"), "mine");
-    Child program = start("forever");
+    Child program = start_workload("forever");
     Child tracer = run(tracer_command({"-p", std::to_string(program.pid()), "--snapshot-every", "0.1", "--snapshot-keep", "3", "--duration", "2",
                                        "--snapshot-template", "memtrace-$counter.pb.gz"}),
                        {{}, false, folder.path().string()});
@@ -47,7 +39,7 @@ RULE("only the newest of the periodic snapshots are kept, and nothing that is no
 RULE("a full disk is told of once a minute, tracing goes on, and the exit status tells it in the end") {
     const SmallDisk disk("size=4k");
     write_text(disk.folder().file("filler"), std::string(4096, 'x'));
-    Child program = start("forever");
+    Child program = start_workload("forever");
     Child tracer = run(tracer_command({"-p", std::to_string(program.pid()), "--snapshot-every", "0.05", "--duration", "2"}),
                        {{}, false, disk.folder().path().string()});
     INFO(tracer.transcript());
@@ -80,7 +72,7 @@ RULE("limits that are kept end with 0, others with 3 and their reason; the summa
     REQUIRE(trace({"--fail-growth", std::to_string(current)}).wait() == Ending{false, 0});
     if (current > 0) REQUIRE(trace({"--fail-growth", std::to_string(current - 1)}).wait() == Ending{false, 3});
 
-    Child program = start("forever");
+    Child program = start_workload("forever");
     Child json = run(tracer_command({"-p", std::to_string(program.pid()), "--duration", "0.3", "--summary", "-", "--fail-over", "1B"}));
     REQUIRE(json.wait() == Ending{false, 3});
     REQUIRE(nlohmann::json::parse(json.output())["gates"][0]["failed"] == true);
@@ -89,7 +81,7 @@ RULE("limits that are kept end with 0, others with 3 and their reason; the summa
 
 RULE("growth is from the first checkpoint to the last where there are two") {
     const TemporaryFolder folder;
-    Child program = start("ledger_single");
+    Child program = start_workload("ledger_single");
     Child tracer(tracer_command({"-p", std::to_string(program.pid()), "--fail-growth", "0", "--summary", folder.file("summary.json")}));
     tracer.wait_error_line("memtrace-bpf: tracing pid");
     program.send_line("go");

@@ -35,8 +35,6 @@ std::string compiled(const TemporaryFolder& folder) {
     return folder.file("forker");
 }
 
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 }  // namespace
 
 RULE("--mark shows what was held before and after each call, from a program's start and in its children") {
@@ -46,27 +44,27 @@ RULE("--mark shows what was held before and after each call, from a program's st
     CHECK(alone.ending == Ending{false, 0});
     const std::string report = alone.process.transcript();
     INFO(report);
-    CHECK(has(report, "1         0 B  Before load()\n"));
-    CHECK(has(report, "2      1000 B  After load()\n"));
-    CHECK_FALSE(has(report, "load()-2"));
+    CHECK(contains(report, "1         0 B  Before load()\n"));
+    CHECK(contains(report, "2      1000 B  After load()\n"));
+    CHECK_FALSE(contains(report, "load()-2"));
     CHECK(lost(alone.snapshot) == "");
 
     const CommandTrace both = trace_command({program}, {"--mark", "forker:load", "--follow"});
     CHECK(both.ending == Ending{false, 0});
     const std::string followed = both.process.transcript();
     INFO(followed);
-    CHECK(has(followed, "Before load()-2\n"));
-    CHECK(has(followed, "4      1024 B  "));
-    CHECK(has(followed, "After load()-2\n"));
+    CHECK(contains(followed, "Before load()-2\n"));
+    CHECK(contains(followed, "4      1024 B  "));
+    CHECK(contains(followed, "After load()-2\n"));
     CHECK(lost(both.snapshot) == "");
 }
 
 RULE("a function that cannot be one is refused at once, and one that is nowhere is told of in the report") {
     Child wrong = run(tracer_command({"--mark", "lib:", "--", "/bin/true"}));
     CHECK(wrong.wait() == Ending{false, 2});
-    CHECK(has(wrong.errors(), "LIB:SYMBOL"));
+    CHECK(contains(wrong.errors(), "LIB:SYMBOL"));
     const CommandTrace nowhere = trace_command({"/bin/true"}, {"--mark", "no_such_function"});
-    CHECK(has(nowhere.process.transcript(), "mark no_such_function: no such function was loaded"));
+    CHECK(contains(nowhere.process.transcript(), "mark no_such_function: no such function was loaded"));
 }
 
 RULE("--threads traces from the command line, and nothing is lost") {
@@ -90,7 +88,7 @@ RULE("a place that is no function's beginning gets no mark, and the program runs
         const std::string place = fmt::format("forker+{:#x}", inside);
         const CommandTrace trace = trace_command({program}, {"--mark", place});
         CHECK(trace.ending == Ending{false, 0});
-        CHECK(has(trace.process.transcript(), "mark " + place + ": no function is known to begin there"));
+        CHECK(contains(trace.process.transcript(), "mark " + place + ": no function is known to begin there"));
         CHECK(trace.snapshot.marks.empty());
     }
     const CommandTrace trace = trace_command({program}, {"--mark", fmt::format("forker+{:#x}", load)});

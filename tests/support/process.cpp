@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "support/catch.hpp"
+#include "support/files.hpp"
 
 namespace memtrace::test {
 namespace {
@@ -197,6 +198,12 @@ Child run(std::vector<std::string> command, const SpawnOptions& options) {
     process.close_stdin();
     process.wait();
     return process;
+}
+
+Child start_workload(const std::string& name) {
+    Child program({workload_path(name)});
+    program.wait_line("ready");
+    return program;
 }
 
 }  // namespace memtrace::test

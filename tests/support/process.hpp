@@ -83,7 +83,13 @@ private:
     Ending ending_;
 };
 
+/// Of what a child printed.
+inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
 /// Spawns, closes stdin, waits for the end.
 Child run(std::vector<std::string> command, const SpawnOptions& options = {});
+
+/// A workload (files.hpp: workload_path), ready.
+Child start_workload(const std::string& name);
 
 }  // namespace memtrace::test

@@ -8,16 +8,15 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <thread>
 
 #include "process/loading.hpp"
 #include "process/ptrace_stops.hpp"
 #include "process/write_watch.hpp"
+#include "util/invoker.hpp"
 #include "util/unique_fd.hpp"
 
 namespace memtrace {
@@ -26,21 +25,13 @@ namespace {
 constexpr long trace_options = PTRACE_O_TRACEEXEC;
 constexpr auto release_limit = std::chrono::seconds(1);
 
-std::optional<unsigned> environment_id(const char* name) {
-    const char* text = getenv(name);
-    unsigned id = 0;
-    if (!text || std::from_chars(text, text + std::strlen(text), id).ec != std::errc()) return std::nullopt;
-    return id;
-}
-
 // Under sudo the program belongs to who called sudo, with all of their groups.
 bool become_invoking_user() {
-    const auto uid = environment_id("SUDO_UID");
-    const auto gid = environment_id("SUDO_GID");
-    if (geteuid() != 0 || !uid || !gid || *uid == 0) return true;
-    const passwd* user = getpwuid(*uid);
-    const int groups = user ? initgroups(user->pw_name, *gid) : setgroups(0, nullptr);
-    return groups == 0 && setgid(*gid) == 0 && setuid(*uid) == 0;
+    const std::optional<Invoker> user = invoker();
+    if (!user || user->uid == 0) return true;
+    const passwd* entry = getpwuid(user->uid);
+    const int groups = entry ? initgroups(entry->pw_name, user->gid) : setgroups(0, nullptr);
+    return groups == 0 && setgid(user->gid) == 0 && setuid(user->uid) == 0;
 }
 
 // Never returns. Waits for the tracer, then becomes the program; tells the errno of a failure.
