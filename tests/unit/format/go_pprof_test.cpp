@@ -73,13 +73,11 @@ RULE("pprof -top tells allocated from live") {
     Snapshot snapshot = rich_snapshot();
     snapshot.sites = {snapshot.sites.front()};
     REQUIRE(write_snapshot(snapshot, folder / "a.mt"));
-    const auto of = [&](const std::string& index) {
-        return flat_by_name(run("-top -sample_index=" + index + " " + (folder / "a.mt").string()))["Cache.put"];
-    };
-    CHECK(of("alloc_objects") == "1000");
-    CHECK(of("alloc_space") == "62.50kB");
-    CHECK(of("inuse_objects") == "600");
-    CHECK(of("inuse_space") == "37.50kB");
+    std::map<std::string, std::string> of;
+    for (const char* index : {"alloc_objects", "alloc_space", "inuse_objects", "inuse_space"})
+        of[index] = flat_by_name(run("-top -sample_index=" + std::string(index) + " " + (folder / "a.mt").string()))["Cache.put"];
+    CHECK(of == std::map<std::string, std::string>{
+                    {"alloc_objects", "1000"}, {"alloc_space", "62.50kB"}, {"inuse_objects", "600"}, {"inuse_space", "37.50kB"}});
 }
 
 RULE("pprof keeps Python's bracketed names, lines, and all that makes our snapshot rich") {
