@@ -126,6 +126,12 @@ void Attachment::handle_events(bool target_ended) {
         end_because("the process has ended");
     }
     if (!follower_) check_for_exec();
+    if (!over_) follow_new_code();
+}
+
+// While it is held for an exec a program's libraries are probed as they are mapped; these are the later ones.
+void Attachment::follow_new_code() {
+    for (const TracedProcess* process : session_->follow_new_code()) collector_->code_changed(*process);
 }
 
 void Attachment::handle_program() {
@@ -155,10 +161,7 @@ void Attachment::check_for_exec() {
 
 void Attachment::check_tables(Clock::time_point now) {
     if (!follower_) {
-        if (session_->tables_changed())
-            replan();
-        else
-            session_->find_new_marks();
+        if (session_->tables_changed()) replan();
         return;
     }
     const bool all = now >= next_check_of_all_;

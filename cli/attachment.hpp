@@ -55,6 +55,7 @@ private:
     std::shared_ptr<void> hold_launched();
     void handle_program();
     void check_for_exec();
+    void follow_new_code();
     void replan();
     void end_because(const char* reason);
 

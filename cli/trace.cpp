@@ -133,11 +133,12 @@ private:
         work_.begin(begin);
         const Clock::time_point end = options_.duration_s ? begin + seconds(*options_.duration_s) : Clock::time_point::max();
         while (!ended_ && !attachment_.over()) {
-            const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::min(work_.next_due(), end) - Clock::now()).count();
+            const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::min({work_.next_due(), end, attachment_.session().code_due()}) - Clock::now()).count();
             pollfd fds[] = {{signals_->fd(), POLLIN, 0},
                             {attachment_.session().kernel().poll_fd(), POLLIN, 0},
                             {attachment_.pidfd(), POLLIN, 0},
-                            {server_ ? server_->poll_fd() : -1, POLLIN, 0}};
+                            {server_ ? server_->poll_fd() : -1, POLLIN, 0},
+                            {attachment_.session().code_fd(), POLLIN, 0}};
             if (poll(fds, std::size(fds), static_cast<int>(std::clamp<long>(wait, 0, 1 << 30))) < 0 && errno != EINTR)
                 return fail(errno_error("poll", errno));
             attachment_.collector().consume();

@@ -177,7 +177,7 @@ RULE("a function of a library that is loaded while the target runs is marked soo
         child.send_line("go");
         child.wait_line("loaded");
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
-        trace.session().find_new_marks();
+        trace.session().follow_new_code();
         child.send_line("go");
         child.wait_line("done");
         const Snapshot snapshot = trace.stop();

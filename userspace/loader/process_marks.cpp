@@ -2,30 +2,10 @@
 #include <algorithm>
 
 #include "loader/traced_process.hpp"
-#include "process/maps.hpp"
 
 namespace memtrace {
-namespace {
-
-// A library's first calls come soon after it was loaded; those who asked for functions want to see them. Marks in the code wait longer.
-constexpr auto look_for_functions = std::chrono::milliseconds(40);
-constexpr auto look_for_others = std::chrono::seconds(1);
-
-// Of the files a process executes code from; made-up code comes and goes and carries no marks.
-std::uint64_t hash_of_code(int pid) {
-    const Result<std::vector<Mapping>> maps = read_maps(pid);
-    if (!maps) return 0;
-    std::uint64_t hash = 1;
-    for (const Mapping& mapping : *maps)
-        if (mapping.executable && mapping.inode != 0) hash = (hash ^ mapping.inode ^ mapping.device << 40) * 0x9e3779b97f4a7c15U;
-    return hash;
-}
-
-}  // namespace
 
 void TracedProcess::take_marks() {
-    code_seen_ = hash_of_code(pid());
-    code_looked_at_ = std::chrono::steady_clock::now();
     mark_notes_.clear();
     std::vector<PlannedMark> fresh = plan_marks(modules_, context_.marks, context_.calibration.costs, mark_notes_);
     std::erase_if(fresh, [this](const PlannedMark& mark) {
@@ -58,16 +38,6 @@ Result<void> TracedProcess::attach_marks(const std::vector<PlannedMark>& marks) 
         mark_links_.push_back(*std::move(links));
     }
     return {};
-}
-
-void TracedProcess::find_new_marks() {
-    const auto now = std::chrono::steady_clock::now();
-    if (ended_ || now - code_looked_at_ < (context_.marks.empty() ? std::chrono::nanoseconds(look_for_others) : look_for_functions)) return;
-    code_looked_at_ = now;
-    if (hash_of_code(pid()) == code_seen_) return;
-    std::vector<std::string> skipped;
-    if (refresh_modules(pid(), modules_, skipped)) take_marks();
-    modules_.clear();
 }
 
 }  // namespace memtrace

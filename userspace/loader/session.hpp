@@ -71,8 +71,12 @@ public:
     /// How long processes were held by clear() or reset_peak() last.
     [[nodiscard]] std::chrono::nanoseconds held_for() const { return held_for_; }
 
-    /// Looks for marks in libraries that were loaded since; cheap when there are none.
-    void find_new_marks() { root().find_new_marks(); }
+    /// To be polled; -1: nothing to wait for now. follow_new_code() is called then, and every 50 ms or so.
+    [[nodiscard]] int code_fd() const { return notice_ ? notice_->poll_fd() : -1; }
+    /// When follow_new_code() has more to do than to look; max(): nothing is known to do.
+    [[nodiscard]] std::chrono::steady_clock::time_point code_due() const;
+    /// Probes libraries that processes have loaded since. Costs nothing when there are none. The processes whose code has changed.
+    std::vector<TracedProcess*> follow_new_code();
     [[nodiscard]] const std::vector<WantedMark>& marks() const { return context_->marks; }
     /// What is not seen of marks, one sentence each.
     [[nodiscard]] std::vector<std::string> mark_notes() const;
@@ -126,6 +130,8 @@ private:
     unsigned clears_ = 0;
     std::chrono::nanoseconds held_for_{};
     std::vector<std::string> notes_;
+    std::optional<CodeNotice> notice_;  ///< None: mappings are looked at.
+    std::chrono::steady_clock::time_point looked_for_code_ = std::chrono::steady_clock::now();
     std::vector<bool> ended_slots_;  ///< Of which blocks may still lie in the tables.
     std::chrono::steady_clock::time_point started_{};
     std::optional<std::chrono::steady_clock::time_point> stopped_;

@@ -60,10 +60,13 @@ TracedProcess::TracedProcess(Target target, TraceContext& context, std::uint32_t
 }
 
 Result<void> TracedProcess::update(Loading loading) {
+    code_.read(pid());
     PythonOptions python{context_.redirect};
     for (const PlannedRedirect& redirect : written_) python.ours.push_back(redirect.slot);
     Result<Plan> fresh = make_plan(target_, modules_, context_.calibration.costs, python, loading);
     if (!fresh) return std::move(fresh).error();
+    // What was planned while it was going away is no plan.
+    if (Result<void> same = check_image(); !same) return same;
     take_pythons(*fresh);
     // Calls between the removal of probes and their return would not be seen.
     const std::shared_ptr<void> held = changes_meaning(*fresh) ? context_.hold(pid()) : nullptr;
@@ -79,8 +82,13 @@ Result<void> TracedProcess::update(Loading loading) {
         return done;
     }
     take_marks();
-    if (Result<void> same = target_.check_image(modules_.front().mappings.front().start); !same) return same;
+    if (Result<void> same = check_image(); !same) return same;
     return loading == Loading::complete ? write_redirects(plan_.redirects) : Result<void>();
+}
+
+Result<void> TracedProcess::check_image() const {
+    if (modules_.empty()) return Error{"pid " + std::to_string(pid()) + " maps no code any more"};
+    return target_.check_image(modules_.front().mappings.front().start);
 }
 
 void TracedProcess::take_probes(Plan& fresh) {
@@ -148,7 +156,7 @@ void TracedProcess::become_copy_of(const TracedProcess& parent) {
     numbers_ = parent.numbers_;
     written_ = parent.written_;
     marks_ = parent.marks_;
-    code_seen_ = parent.code_seen_;
+    code_ = parent.code_;
     tell_kernel();
 }
 
@@ -193,12 +201,21 @@ Result<void> TracedProcess::attach_from(std::size_t first_new) {
 }
 
 Result<void> TracedProcess::write_redirects(const std::vector<PlannedRedirect>& redirects) {
-    if (redirects.empty()) return {};
+    // Written before, by us or by an earlier tracer: only to be put back at the end.
+    std::vector<PlannedRedirect> fresh;
+    for (const PlannedRedirect& redirect : redirects) {
+        if (redirect.found != redirect.target) {
+            fresh.push_back(redirect);
+        } else if (std::none_of(written_.begin(), written_.end(), [&](const PlannedRedirect& earlier) { return earlier.slot == redirect.slot; })) {
+            written_.push_back(redirect);
+        }
+    }
+    if (fresh.empty()) return {};
     const auto begin = std::chrono::steady_clock::now();
     // A debugger may hold it already, or a thread be stuck in the kernel. Then the threads run on: an aligned store of 8 bytes is seen
     // whole or not at all.
     std::shared_ptr<void> held = context_.hold(pid());
-    for (const PlannedRedirect& redirect : redirects) {
+    for (const PlannedRedirect& redirect : fresh) {
         // The program may have put another function there since: that one is planned for next time, not overwritten.
         const Result<std::uint64_t> now = target_.read<std::uint64_t>(redirect.slot);
         if (!now || *now != redirect.found) continue;

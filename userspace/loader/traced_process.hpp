@@ -14,6 +14,7 @@
 #include "loader/calibrate.hpp"
 #include "loader/kernel_side.hpp"
 #include "loader/link_remover.hpp"
+#include "loader/mapped_code.hpp"
 #include "loader/places.hpp"
 #include "probes/marks.hpp"
 #include "probes/plan.hpp"
@@ -56,8 +57,17 @@ public:
 
     /// Plans for what the process maps now and adds the probes and redirects that are not there yet (Session::update()).
     Result<void> update(Loading loading);
-    /// Marks in code that was mapped since are seen from now on. Looks at the mappings, but not more often than needed.
-    void find_new_marks();
+    /// It has mapped code; by the kernel's notice, or (look_for_code) by a look at what it has mapped.
+    void code_mapped(const CodeMapping& mapping) { code_.mapped(mapping); }
+    void look_for_code() { code_.look(pid()); }
+    /// When follow_new_code() has something to do; max(): never.
+    [[nodiscard]] std::chrono::steady_clock::time_point code_due() const {
+        return ended_ ? std::chrono::steady_clock::time_point::max() : code_.due();
+    }
+    /// Probes what was mapped since, when there is anything and its time has come. True: there was, and addresses have other names.
+    Result<bool> follow_new_code();
+    /// Which new code ran for how long without its probes, one sentence each.
+    [[nodiscard]] std::vector<std::string> code_notes() const { return code_.notes(); }
     /// It is a copy of `parent`: the same interpreters at the same addresses, the same pointers written. No probe yet.
     void become_copy_of(const TracedProcess& parent);
     /// Attaches what is planned; after become_copy_of().
@@ -97,6 +107,7 @@ private:
         ProbeGroup group;
         Links links;
     };
+    [[nodiscard]] Result<void> check_image() const;
     void take_probes(Plan& fresh);
     void take_pythons(Plan& fresh);
     [[nodiscard]] bool changes_meaning(const Plan& fresh) const;
@@ -121,8 +132,7 @@ private:
     std::vector<PlannedMark> marks_;
     std::vector<Links> mark_links_;
     std::vector<std::string> mark_notes_;
-    std::uint64_t code_seen_ = 0;  ///< Hash of the mapped files with code.
-    std::chrono::steady_clock::time_point code_looked_at_{};
+    MappedCode code_;
     std::vector<PlannedRedirect> written_;
     std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
     std::chrono::nanoseconds pause_{};

@@ -68,6 +68,8 @@ public:
     /// The target runs another program: names of native addresses are looked up anew.
     void image_replaced() { image_replaced(session_.root()); }
     void image_replaced(TracedProcess& process);
+    /// A process that the session has probed anew (Session::follow_new_code).
+    void code_changed(const TracedProcess& process);
     /// A process that the session has added; `copy_of`: the one whose memory it got a copy of, or null.
     void added(TracedProcess& process, const TracedProcess* copy_of);
     /// It has ended, and the session may now be told; its numbers are taken over with the next forget_ended().

@@ -30,6 +30,12 @@ void Collector::added(TracedProcess& process, const TracedProcess* copy_of) {
     processes_.push_back(std::move(observed));
 }
 
+void Collector::code_changed(const TracedProcess& process) {
+    take_in();  // what was called by the old code is named by it
+    for (const auto& observed : processes_)
+        if (observed->traced == &process && observed->names) observed->names->code_changed();
+}
+
 void Collector::image_replaced(TracedProcess& process) {
     for (std::size_t i = 0; i < processes_.size(); ++i) {
         if (processes_[i]->traced != &process) continue;
@@ -173,9 +179,14 @@ void Collector::drop_oldest() {
 
 std::vector<std::string> Collector::notes() const {
     std::vector<std::string> notes = session_.notes();
-    for (const auto& process : session_.processes())
-        for (const std::string& note : process->plan().notes)
+    const auto add = [&](const std::vector<std::string>& more) {
+        for (const std::string& note : more)
             if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
+    };
+    for (const auto& process : session_.processes()) {
+        add(process->plan().notes);
+        add(process->code_notes());
+    }
     for (std::string& note : session_.mark_notes()) notes.push_back(std::move(note));
     if (dropped_ > 0) notes.push_back("of " + std::to_string(dropped_) + " processes that ended early only the totals are kept, not their lines");
     return notes;

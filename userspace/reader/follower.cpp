@@ -136,7 +136,6 @@ void Follower::not_traced(int pid, const Error& error) {
 void Follower::check_redirects(bool all) {
     for (const std::unique_ptr<TracedProcess>& process : session_.processes()) {
         if (process->ended() || (!all && Clock::now() - process->since() > early_phase)) continue;
-        process->find_new_marks();
         if (!process->tables_changed()) continue;
         (void)process->update(Loading::complete);  // tried again soon; a process that ends just now is the usual reason
         process->forget_modules();

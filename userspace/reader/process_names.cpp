@@ -69,6 +69,14 @@ void ProcessNames::prepare(std::span<const std::uint64_t> return_addresses) {
     if (!own.empty() && own_) own_->symbolizer.prepare(own);
 }
 
+void ProcessNames::code_changed() {
+    // While the process lives: its files are held from now on.
+    if (!own_) own_ = std::make_shared<Program>(pid_);
+    (void)own_->symbolizer.refresh();
+    if (std::vector<Mapping> now = inherited_ ? code_of(pid_) : std::vector<Mapping>(); !now.empty()) code_ = std::move(now);
+    misses_ = 0;
+}
+
 void ProcessNames::release() {
     if (inherited_) inherited_->symbolizer.release();
     if (own_) own_->symbolizer.release();

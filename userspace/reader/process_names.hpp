@@ -23,6 +23,8 @@ public:
     const NativeLocation& resolve(std::uint64_t return_address);
     void prepare(std::span<const std::uint64_t> return_addresses);
     void release();
+    /// The process has mapped other code: what is there now has the names of now.
+    void code_changed();
 
 private:
     struct Program {
