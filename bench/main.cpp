@@ -21,6 +21,7 @@ struct Measurement {
 constexpr Measurement measurements[] = {
     {"pairs", measure_pairs},
     {"tables", measure_tables},
+    {"checkpoints", measure_checkpoints},
     {"tracer", [](const Calibration&, std::vector<Figure>& figures) { return measure_tracer(figures); }},
     {"python", measure_python, true},
     {"first-sight", measure_first_sight, true},

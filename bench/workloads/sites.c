@@ -1,10 +1,8 @@
-/* Many live blocks from many stacks: 2^14 distinct ones, 15 calls deep. Each input line "BLOCKS" allocates that many and keeps
- * them; "0" churns for a second instead. Prints how many blocks are live. */
+/* Many live blocks from many stacks: 2^14 distinct ones, 15 calls deep, or as many as the argument says. Each input line "BLOCKS"
+ * allocates that many and keeps them; "0" churns for a second instead. Prints how many blocks are live. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-
-enum { DEPTH = 14 };
 
 static void *allocate(unsigned path, int depth, size_t size);
 
@@ -30,9 +28,14 @@ __attribute__((noinline)) static void *allocate(unsigned path, int depth, size_t
     return block;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     unsigned long count, live = 0;
+    unsigned stacks = argc > 1 ? (unsigned)atoi(argv[1]) : 1 << 14;
+    int depth = 0;
+
+    while (1U << depth < stacks)
+        depth++;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     puts("ready");
@@ -40,10 +43,10 @@ int main(void)
         time_t end = time(NULL) + 1;
 
         for (unsigned long i = 0; i < count; i++, live++)
-            allocate(live, DEPTH, 16 + live % 200);
+            allocate(live % stacks, depth, 16 + live % 200);
         while (count == 0 && time(NULL) <= end)
             for (unsigned i = 0; i < 2000; i++)
-                free(allocate(i, DEPTH, 64));
+                free(allocate(i, depth, 64));
         printf("%lu\n", live);
     }
     return 0;

@@ -93,19 +93,19 @@ Result<Answer> Service::handle(const Peer& peer, const Request& request) {
     return Error{"unknown request"};
 }
 
-// News is taken in first: naming what is new may take longer than anybody should be held for.
+// Nobody is held for what can be done before or after: naming, grouping, building.
 Result<Snapshot> Service::take_still(const Peer& peer, bool stop_threads, std::chrono::nanoseconds& pause) {
     pause = {};
     if (!stop_threads) return collector_.snapshot(Detail::blocks);
     if (!sees_all(peer)) return Error{"the trace is of other users' processes, too, which only root may stop", "--no-stop does without"};
-    collector_.consume();
+    Collector::Reading reading = collector_.begin(Detail::blocks);
     const Clock::time_point begin = Clock::now();
     Result<std::shared_ptr<void>> held = session_.hold();
     if (!held) return Error{held.error().what, held.error().hint + " --no-stop does without"};
-    Snapshot snapshot = collector_.snapshot(Detail::blocks);
+    collector_.copy(reading);
     held->reset();
     pause = Clock::now() - begin;
-    return snapshot;
+    return collector_.finish(reading);
 }
 
 Result<Answer> Service::status(const Peer& peer) {

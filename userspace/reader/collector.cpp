@@ -177,19 +177,18 @@ void Collector::name_site(std::uint32_t id) {
     named.named = true;
 }
 
-void Collector::fill_probes(Snapshot& snapshot) const {
-    const std::vector<PlannedProbe>& probes = session_.probes();
-    const std::vector<std::uint64_t> hits = session_.kernel().hits(probes.size());
+void Collector::fill_probes(const Reading& reading, Snapshot& snapshot) const {
     double tracing_ns = 0;
-    for (std::size_t i = 0; i < probes.size(); ++i) {
-        const PlannedProbe& probe = probes[i];
+    for (std::size_t i = 0; i < reading.hits.size(); ++i) {
+        const PlannedProbe& probe = session_.probes()[i];
         const std::string method = std::string(probe.site.emulated ? "emulated" : "single-stepped") +
                                    (probe.redirect.empty() ? "" : ", table redirected: " + probe.redirect);
-        snapshot.probes.push_back({probe.hook, probe.file, probe.offset, probe.symbol, probe.site.instruction, method, probe.site.cost_ns, hits[i]});
-        snapshot.events += hits[i];
-        tracing_ns += static_cast<double>(hits[i]) * probe.site.cost_ns;
+        snapshot.probes.push_back(
+            {probe.hook, probe.file, probe.offset, probe.symbol, probe.site.instruction, method, probe.site.cost_ns, reading.hits[i]});
+        snapshot.events += reading.hits[i];
+        tracing_ns += static_cast<double>(reading.hits[i]) * probe.site.cost_ns;
     }
-    snapshot.traced_for = session_.traced_for();
+    snapshot.traced_for = reading.traced_for;
     snapshot.tracing_cost = snapshot.traced_for.count() > 0 ? tracing_ns / static_cast<double>(snapshot.traced_for.count()) : 0;
 }
 
@@ -200,8 +199,6 @@ void Collector::add_processes(Snapshot& snapshot) {
         for (const Site& site : snapshot.sites) held[site.process].add(site);
     for (std::size_t i = 0; i < processes_.size(); ++i) {
         Observed& observed = *processes_[i];
-        look_at(observed);
-        read_usage(observed);
         snapshot.processes.push_back(observed.process);
         if (snapshot.has_blocks && observed.traced) held[i].becomes(snapshot.processes.back());
         snapshot.sites.insert(snapshot.sites.end(), observed.sites.begin(), observed.sites.end());
@@ -218,6 +215,12 @@ std::uint64_t Collector::lost() const {
 }
 
 Snapshot Collector::snapshot(Detail detail) {
+    Reading reading = begin(detail);
+    copy(reading);
+    return finish(reading);
+}
+
+Collector::Reading Collector::begin(Detail detail) {
     // Quiet since the last one: the object files' memory is better given back.
     const bool was_in_use = std::exchange(symbols_in_use_, false);
     take_in();
@@ -225,32 +228,64 @@ Snapshot Collector::snapshot(Detail detail) {
         for (const auto& observed : processes_)
             if (observed->names) observed->names->release();
     drop_cleared();
-    Snapshot result;
+    for (const auto& observed : processes_) look_at(*observed);
+    Reading reading;
+    reading.detail = detail;
+    reading.sites.resize(session_.kernel().sites().size());
+    reading.losses.resize(MT_LOSS_COUNT);
+    if (detail != Detail::blocks) return reading;
+    std::uint64_t live = 0;
+    for (const mt_site& site : session_.kernel().sites())
+        if (site.key != 0) live += read_counters(site).live_blocks();
+    // Counters may be off by what is in flight, never by more blocks than the table has places.
+    const std::uint64_t places = session_.kernel().live().size() * MT_BUCKET_SLOTS;
+    reading.blocks = BlockCopy(static_cast<std::size_t>(std::min(live + live / 8, places)) + MT_BUCKET_SLOTS);
+    return reading;
+}
+
+// Blocks before counters: a site is ready before it has a block.
+void Collector::copy(Reading& reading) {
     const KernelSide& kernel = session_.kernel();
-    GroupedBlocks blocks;
-    if (detail == Detail::blocks) blocks = GroupedBlocks(kernel.live(), kernel.sites(), ages());
-    result.has_blocks = detail == Detail::blocks;
-    for (std::uint32_t id = 0; id < kernel.sites().size(); ++id) {
-        if (!is_ready(kernel.sites()[id])) continue;
+    if (reading.detail == Detail::blocks) {
+        reading.blocks.take(kernel.live());
+        reading.ages = ages();
+    }
+    for (std::size_t id = 0; id < reading.sites.size(); ++id) {
+        const mt_site& site = kernel.sites()[id];
+        if (is_ready(site)) reading.sites[id] = {read_counters(site), true};
+    }
+    for (const auto& observed : processes_) read_usage(*observed);
+    for (std::size_t i = 0; i < MT_LOSS_COUNT; ++i) reading.losses[i] = __atomic_load_n(&kernel.losses()[i], __ATOMIC_ACQUIRE);
+    reading.hits = kernel.hits(session_.probes().size());
+    reading.time = std::chrono::system_clock::now();
+    reading.traced_for = session_.traced_for();
+    reading.marks = marks_.size() + marks_dropped_;
+}
+
+Snapshot Collector::finish(const Reading& reading) {
+    take_in();
+    Snapshot result;
+    result.has_blocks = reading.detail == Detail::blocks;
+    const GroupedBlocks blocks =
+        result.has_blocks ? GroupedBlocks(reading.blocks.entries(), session_.kernel().sites(), reading.ages) : GroupedBlocks();
+    for (std::uint32_t id = 0; id < reading.sites.size(); ++id) {
+        if (!reading.sites[id].ready) continue;
         // It became ready since: the news of the code in it came before that. If it has no name then, the news was dropped.
         if (!sites_[id].named) take_in();
-        Site site = read_site(id, result.has_blocks ? &blocks : nullptr);
+        Site site = read_site(id, reading.sites[id].counters, result.has_blocks ? &blocks : nullptr);
         if (site.counters.allocated_blocks > 0) result.sites.push_back(std::move(site));
     }
     add_processes(result);
-    fill_probes(result);
-    const std::span<const std::uint64_t> losses = kernel.losses();
-    for (std::size_t i = 0; i < MT_LOSS_COUNT; ++i)
-        result.losses.push_back({loss_names[i].name, __atomic_load_n(&losses[i], __ATOMIC_ACQUIRE), loss_names[i].lost});
+    fill_probes(reading, result);
+    for (std::size_t i = 0; i < MT_LOSS_COUNT; ++i) result.losses.push_back({loss_names[i].name, reading.losses[i], loss_names[i].lost});
     result.losses.push_back({"unresolved", unresolved_, false});
     result.tool_version = names_.tool_version;
     result.kernel = names_.kernel;
-    result.time = std::chrono::system_clock::now();
-    result.threads_apart = kernel.capacities().threads_apart;
-    result.frame_limit = kernel.capacities().frames;
+    result.time = reading.time;
+    result.threads_apart = session_.kernel().capacities().threads_apart;
+    result.frame_limit = session_.kernel().capacities().frames;
     result.notes = notes();
-    result.marks.assign(marks_.begin(), marks_.end());
-    result.marks_dropped = marks_dropped_;
+    add_marks(reading, result);
     result.strings = names_.strings;
     result.frames = names_.frames;
     return result;

@@ -58,6 +58,14 @@ public:
     /// of the blocks found in the table; where the counters said otherwise (calls in flight; changes during the reading, when the
     /// target runs) they are moved the least way up. Blocks of processes whose numbers were taken over have the age they had then.
     Snapshot snapshot(Detail detail = Detail::counters);
+    /// A reading in three steps, of which only the second needs the target to stand still for it to be of one moment: what it takes
+    /// follows from the tables' size alone. snapshot() does all three.
+    class Reading;
+    /// Names what is new, and makes room.
+    Reading begin(Detail detail);
+    /// Copies what the kernel's tables say: 24 bytes for each live block, 40 for each site there may be.
+    void copy(Reading& reading);
+    Snapshot finish(const Reading& reading);
     /// The block of a traced process that begins at `address` or, if none does, that contains it: a Python object lies 16 or 32 bytes
     /// behind its block's start. Reads the whole live table.
     std::optional<BlockInfo> where(int pid, std::uint64_t address);
@@ -117,15 +125,16 @@ private:
     void own(std::uint16_t slot, std::size_t process);
     static void look_at(Observed& observed);
     void read_usage(Observed& observed);
-    Site read_site(std::uint32_t id, const GroupedBlocks* blocks);
+    Site read_site(std::uint32_t id, Counters counters, const GroupedBlocks* blocks);
     void drop_oldest();
     void drop_cleared();
     [[nodiscard]] Ages ages() const;
     void add_processes(Snapshot& snapshot);
     static bool is_ready(const mt_site& site);
-    void fill_probes(Snapshot& snapshot) const;
+    void fill_probes(const Reading& reading, Snapshot& snapshot) const;
+    void add_marks(const Reading& reading, Snapshot& snapshot) const;
     [[nodiscard]] std::vector<std::string> notes() const;
-    static Counters read_counters(const mt_site& site, bool ended);
+    static Counters read_counters(const mt_site& site);
 
     Session& session_;
     std::vector<std::unique_ptr<Observed>> processes_;
@@ -141,9 +150,25 @@ private:
     bool symbols_in_use_ = false;
     std::uint64_t unresolved_ = 0;
     std::deque<Mark> marks_;
-    std::uint64_t marks_dropped_ = 0;
+    std::uint64_t marks_dropped_ = 0;  ///< With those that are there: all there ever were.
     std::unordered_map<std::string, std::uint64_t> mark_names_;  ///< The next number to tell it by.
     bool exec_seen_ = false;
+};
+
+class Collector::Reading {
+    friend class Collector;
+    struct SiteCounts {
+        Counters counters;
+        bool ready = false;
+    };
+    Detail detail = Detail::counters;
+    BlockCopy blocks;
+    std::vector<SiteCounts> sites;  ///< By number.
+    std::vector<std::uint64_t> hits, losses;
+    Ages ages{{}, {}};
+    std::chrono::sys_time<std::chrono::nanoseconds> time{};
+    std::chrono::nanoseconds traced_for{};
+    std::uint64_t marks = 0;  ///< That had come before.
 };
 
 }  // namespace memtrace

