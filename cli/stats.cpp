@@ -6,6 +6,7 @@
 #include "format/pprof.hpp"
 #include "format/pretty.hpp"
 #include "format/report.hpp"
+#include "model/first_rows.hpp"
 #include "remarks.hpp"
 
 namespace memtrace::cli {
@@ -118,6 +119,11 @@ ViewOptions shown(ViewOptions view, const ReportOptions& report) {
     return view;
 }
 
+// Of lines that are not shown nobody needs to know more; other forms tell sums of them, another order needs them all.
+std::size_t wanted_rows(const ViewOptions& view, const ReportOptions& report, std::optional<unsigned> rows) {
+    return report.format == Format::text && !view.order && rows.value_or(0) ? *rows : all_rows;
+}
+
 Result<void> check_all(const ViewOptions& view, const Input& input) {
     for (std::size_t i = 0; i < input.snapshots.size(); ++i)
         if (Result<void> sense = check(view, input.snapshots[i]); !sense) return Error(sense.error()).in(input.names[i]);
@@ -134,7 +140,7 @@ Result<int> stats(const StatsOptions& options) {
     input.snapshots.push_back(*std::move(snapshot));
     const ViewOptions view = shown(options.view, options.report);
     if (Result<void> sense = check_all(view, input); !sense) return sense.error();
-    std::vector<Statistic> rows = statistics(input.snapshots.front(), view);
+    std::vector<Statistic> rows = first_statistics(input.snapshots.front(), view, wanted_rows(view, options.report, options.rows));
     if (view.order) sort(rows, *view.order);
     Output(input, view, options.report, options.rows).print(rows);
     remark_on_filters(options.view, input.snapshots);
@@ -165,7 +171,8 @@ Result<int> diff(const DiffOptions& options) {
         output.print(rows);
         if (rows.empty()) std::fprintf(stderr, "memtrace-bpf: nothing grew from each of these snapshots to the next\n");
     } else {
-        std::vector<StatisticDiff> rows = compare(input.snapshots[0], input.snapshots[1], view);
+        std::vector<StatisticDiff> rows = first_differences(input.snapshots[0], input.snapshots[1], view,
+                                                            wanted_rows(view, options.report, options.rows));
         if (view.order) sort(rows, *view.order);
         output.print(rows);
     }

@@ -20,6 +20,7 @@
 #include "exit_gates.hpp"
 #include "format/pprof.hpp"
 #include "loader/requirements.hpp"
+#include "logged_ending.hpp"
 #include "messages.hpp"
 #include "periodic_work.hpp"
 #include "signals.hpp"
@@ -55,7 +56,11 @@ public:
     // Who waits for the end of a trace in the background then finds the log of one that has failed, and no other.
     Result<int> run() {
         Result<int> outcome = trace();
-        if (outcome && *outcome == 0 && !options_.log.empty()) unlink(options_.log.c_str());
+        if (!outcome || options_.log.empty()) return outcome;
+        if (*outcome == 0)
+            unlink(options_.log.c_str());
+        else
+            std::fputs(ending_line(*outcome).c_str(), stderr);
         return outcome;
     }
 
@@ -83,6 +88,9 @@ private:
         const std::string others = session.processes().size() > 1 ? ", and " + std::to_string(session.processes().size() - 1) + " below it" : "";
         std::fprintf(stderr, "memtrace-bpf: tracing pid %d with %zu probes, %zu redirected pointers%s\n", session.target().pid(), plan.probes.size(),
                      plan.redirects.size(), others.c_str());
+        // Calls that go on just now are no doubt yet.
+        for (const std::string& note : session.mark_notes())
+            if (note.find(" calls were not seen to end") == std::string::npos) std::fprintf(stderr, "memtrace-bpf: %s\n", note.c_str());
     }
 
     Result<void> listen(int pid) {

@@ -191,6 +191,7 @@ std::uint32_t Aggregation::group_of_key(Column& column, const Site& site) {
 std::string Aggregation::domains(std::size_t group) const {
     const Group& known = groups_[group];
     const std::string_view first = known.snapshot->text(known.site->domain);
+    if (more_domains_.empty()) return std::string(first);
     const auto number = static_cast<std::uint32_t>(group);
     auto more = more_domains_.lower_bound({number, {}});
     if (more == more_domains_.end() || more->first != number) return std::string(first);

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <tuple>
 
+#include "model/first_rows.hpp"
 #include "util/utf8.hpp"
 
 namespace memtrace {
@@ -59,17 +60,30 @@ private:
     std::vector<std::uint32_t> ranks_;  ///< Of places.
 };
 
-/// Numbers of groups, those of the highest rank first.
+/// Numbers of groups, those of the highest rank first, at most so many. Ranks lie beside the numbers: a million groups are compared twenty million
+/// times.
 template <typename Rank>
-std::vector<std::size_t> ordered(const Aggregation& all, const View& view, Rank rank) {
-    std::vector<std::size_t> order(all.groups().size());
-    std::iota(order.begin(), order.end(), 0);
+std::vector<std::size_t> ordered(const Aggregation& all, const View& view, Rank rank, std::size_t most = all_rows) {
+    using Entry = std::pair<decltype(rank(0)), std::uint32_t>;
+    std::vector<Entry> entries;
+    entries.reserve(all.groups().size());
+    for (std::uint32_t i = 0; i < all.groups().size(); ++i) entries.emplace_back(rank(i), i);
     const StackOrder stacks(all, view);
-    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-        const auto rank_a = rank(a), rank_b = rank(b);
-        if (rank_a != rank_b) return rank_a > rank_b;
-        return (view.by == GroupBy::traceback ? stacks.compare(a, b) : compare_keys(all.groups()[a], all.groups()[b], view)) > 0;
-    });
+    const auto comes_first = [&](const Entry& a, const Entry& b) {
+        if (a.first != b.first) return a.first > b.first;
+        const std::uint32_t i = a.second, j = b.second;
+        return (view.by == GroupBy::traceback ? stacks.compare(i, j) : compare_keys(all.groups()[i], all.groups()[j], view)) > 0;
+    };
+    if (most < entries.size() / 8) {
+        std::partial_sort(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(most), entries.end(), comes_first);
+        entries.resize(most);
+    } else {
+        std::sort(entries.begin(), entries.end(), comes_first);
+        entries.resize(std::min(most, entries.size()));
+    }
+    std::vector<std::size_t> order;
+    order.reserve(entries.size());
+    for (const Entry& entry : entries) order.push_back(entry.second);
     return order;
 }
 
@@ -123,17 +137,24 @@ void sort_rows(std::vector<Row>& rows, Order order) {
 
 }  // namespace
 
-std::vector<Statistic> statistics(const Snapshot& snapshot, const View& view) {
+std::vector<Statistic> statistics(const Snapshot& snapshot, const View& view) { return first_statistics(snapshot, view, all_rows); }
+
+std::vector<Statistic> first_statistics(const Snapshot& snapshot, const View& view, std::size_t most) {
     Aggregation all(view);
     all.add(snapshot);
     const auto rank = [&](std::size_t i) { return std::tuple(all.sums(0, i).size_bytes, all.sums(0, i).count); };
+    const std::vector<std::size_t> order = ordered(all, view, rank, most);
     std::vector<Statistic> rows;
-    rows.reserve(all.groups().size());
-    for (const std::size_t i : ordered(all, view, rank)) rows.push_back(statistic(all, 0, i, view));
+    rows.reserve(order.size());
+    for (const std::size_t i : order) rows.push_back(statistic(all, 0, i, view));
     return rows;
 }
 
 std::vector<StatisticDiff> compare(const Snapshot& before, const Snapshot& after, const View& view) {
+    return first_differences(before, after, view, all_rows);
+}
+
+std::vector<StatisticDiff> first_differences(const Snapshot& before, const Snapshot& after, const View& view, std::size_t most) {
     Aggregation all(view);
     all.add(after);
     all.add(before);
@@ -143,9 +164,10 @@ std::vector<StatisticDiff> compare(const Snapshot& before, const Snapshot& after
         return std::tuple(distance(new_sums.size_bytes, old_sums.size_bytes), new_sums.size_bytes, distance(new_sums.count, old_sums.count),
                           new_sums.count);
     };
+    const std::vector<std::size_t> order = ordered(all, view, rank, most);
     std::vector<StatisticDiff> rows;
-    rows.reserve(all.groups().size());
-    for (const std::size_t i : ordered(all, view, rank)) rows.push_back(difference(all, 0, 1, i, view));
+    rows.reserve(order.size());
+    for (const std::size_t i : order) rows.push_back(difference(all, 0, 1, i, view));
     return rows;
 }
 

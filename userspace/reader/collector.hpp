@@ -63,7 +63,7 @@ public:
     class Reading;
     /// Names what is new, and makes room.
     Reading begin(Detail detail);
-    /// Copies what the kernel's tables say: 24 bytes for each live block, 40 for each site there may be.
+    /// Copies what the kernel's tables say: 24 bytes for each live block, 40 for each site.
     void copy(Reading& reading);
     Snapshot finish(const Reading& reading);
     /// The block of a traced process that begins at `address` or, if none does, that contains it: a Python object lies 16 or 32 bytes
@@ -150,7 +150,8 @@ private:
     bool symbols_in_use_ = false;
     std::uint64_t unresolved_ = 0;
     std::deque<Mark> marks_;
-    std::uint64_t marks_dropped_ = 0;  ///< With those that are there: all there ever were.
+    std::size_t mark_data_ = 0;                                  ///< User data of all of them.
+    std::uint64_t marks_dropped_ = 0;                            ///< With those that are there: all there ever were.
     std::unordered_map<std::string, std::uint64_t> mark_names_;  ///< The next number to tell it by.
     bool exec_seen_ = false;
 };
@@ -158,12 +159,12 @@ private:
 class Collector::Reading {
     friend class Collector;
     struct SiteCounts {
+        std::uint32_t site = 0;
         Counters counters;
-        bool ready = false;
     };
     Detail detail = Detail::counters;
     BlockCopy blocks;
-    std::vector<SiteCounts> sites;  ///< By number.
+    std::vector<SiteCounts> sites;  ///< That were ready.
     std::vector<std::uint64_t> hits, losses;
     Ages ages{{}, {}};
     std::chrono::sys_time<std::chrono::nanoseconds> time{};
