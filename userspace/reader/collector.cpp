@@ -247,6 +247,7 @@ Snapshot Collector::snapshot(Detail detail) {
     result.kernel = names_.kernel;
     result.time = std::chrono::system_clock::now();
     result.threads_apart = kernel.capacities().threads_apart;
+    result.has_temporaries = true;
     result.frame_limit = kernel.capacities().frames;
     result.notes = notes();
     result.marks.assign(marks_.begin(), marks_.end());
