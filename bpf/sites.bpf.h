@@ -68,7 +68,8 @@ static __always_inline void site_freed(struct mt_site *site, __u64 blocks, __u64
     __sync_fetch_and_add(&site->freed_blocks, blocks);
 }
 
-/* Settles a block that was taken out of the live table. `temporary`: its thread has allocated nothing since. */
+/* Settles a block that was taken out of the live table. `temporary`: its thread has allocated nothing since. `address`: 0 where it was not
+ * the program that freed it. */
 static __always_inline void block_settled(struct mt_process *process, __u64 address, const struct mt_block *block, bool temporary)
 {
     struct mt_site *site;
@@ -82,7 +83,7 @@ static __always_inline void block_settled(struct mt_process *process, __u64 addr
     if (temporary)
         __sync_fetch_and_add(&site->temporary_blocks, 1);
     process_shrink(process, site->domain, block->size_bytes);
-    if (tells_calls)
+    if (tells_calls && address)
         tell_call(process, address, block, 1);
 }
 

@@ -33,6 +33,12 @@ std::string grouped(std::uint64_t number) {
     return digits;
 }
 
+std::string short_count(double number) {
+    if (number >= 1e6) return fmt::format("{:.1f} M", number / 1e6);
+    if (number >= 1e4) return fmt::format("{:.0f} k", number / 1e3);
+    return grouped(static_cast<std::uint64_t>(number));
+}
+
 std::string render_losses(const Snapshot& snapshot, const Terminal& terminal) {
     std::uint64_t lost = 0;
     std::vector<std::string> causes, doubts;

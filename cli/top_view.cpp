@@ -15,12 +15,6 @@ namespace {
 
 constexpr unsigned path_parts = 3;
 
-std::string short_count(double number) {
-    if (number >= 1e6) return fmt::format("{:.1f} M", number / 1e6);
-    if (number >= 1e4) return fmt::format("{:.0f} k", number / 1e3);
-    return grouped(static_cast<std::uint64_t>(number));
-}
-
 // How much of a row is told besides its numbers.
 struct WhereOptions {
     unsigned filename_parts = path_parts;
