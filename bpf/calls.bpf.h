@@ -21,7 +21,7 @@ static __always_inline void call_abandon(struct mt_process *process, struct call
 {
     __sync_fetch_and_add(&losses[MT_LOST_RETURN], 1 + call->inner_calls);
     if (old_counts(process, call))
-        block_freed(process, &call->old);
+        block_freed(process, call->old_address, &call->old);
     call->stack_pointer = 0;
 }
 
@@ -142,7 +142,7 @@ static __always_inline __u64 call_result(const struct call *call, __u64 returned
 static __always_inline void old_released(struct mt_process *process, const struct call *call)
 {
     if (old_counts(process, call))
-        block_freed(process, &call->old);
+        block_freed(process, call->old_address, &call->old);
     else if (call->old_unknown || call->old_address)
         count_loss(shape_is_mapping(call->shape) ? MT_UNTRACKED_UNMAPS : MT_UNTRACKED_FREES);
 }
@@ -160,7 +160,7 @@ static __always_inline void call_failed(struct mt_process *process, const struct
         return;
     if (block_put(process, call->old_address, &call->old, &replaced) == LIVE_FULL) {
         count_loss(MT_LOST_LIVE_FULL);
-        block_freed(process, &call->old);
+        block_freed(process, call->old_address, &call->old);
     }
 }
 
@@ -197,6 +197,8 @@ static __always_inline void call_leave(struct pt_regs *ctx, __u64 cookie)
         return;
     }
     block_allocated(process, block, site, call->domain, call->size_bytes);
+    if (!shape_is_mapping(call->shape))
+        t->newest = block;
 }
 
 #endif

@@ -141,12 +141,15 @@ private:
         work_.begin(begin);
         const Clock::time_point end = options_.duration_s ? begin + seconds(*options_.duration_s) : Clock::time_point::max();
         while (!ended_ && !attachment_.over()) {
-            const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::min({work_.next_due(), end, attachment_.session().code_due()}) - Clock::now()).count();
+            const auto due = std::min({work_.next_due(), end, attachment_.session().code_due()});
+            const auto wait = std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now()).count();
             pollfd fds[] = {{signals_->fd(), POLLIN, 0},
                             {attachment_.session().kernel().poll_fd(), POLLIN, 0},
                             {attachment_.pidfd(), POLLIN, 0},
                             {server_ ? server_->poll_fd() : -1, POLLIN, 0},
-                            {attachment_.session().code_fd(), POLLIN, 0}};
+                            {attachment_.session().code_fd(), POLLIN, 0},
+                            {work_.calls_fd(), POLLIN, 0},
+                            {work_.display_fd(), POLLOUT, 0}};
             if (poll(fds, std::size(fds), static_cast<int>(std::clamp<long>(wait, 0, 1 << 30))) < 0 && errno != EINTR)
                 return fail(errno_error("poll", errno));
             attachment_.collector().consume();
@@ -157,6 +160,7 @@ private:
             if (now >= end) return;
             if (ended_ || attachment_.over()) return;
             if (Result<void> done = work_.do_what_is_due(now); !done) fail(std::move(done).error());
+            if (work_.finished()) return;
         }
     }
 
@@ -175,10 +179,12 @@ private:
         }
     }
 
+    [[nodiscard]] bool needs_blocks() const { return !options_.output.empty() || options_.view.needs_blocks() || options_.leaks; }
+
     Result<int> finish() {
         const Result<void> restored = attachment_.finish();
         if (!failure_) failure_ = work_.failure();
-        const Snapshot last = attachment_.collector().snapshot(options_.output.empty() ? Detail::counters : Detail::blocks);
+        const Snapshot last = attachment_.collector().snapshot(needs_blocks() ? Detail::blocks : Detail::counters);
         if (Result<void> done = work_.report(last, attachment_.over()); !done) fail(std::move(done).error());
         if (!options_.output.empty())
             if (Result<void> done = write_snapshot(last, options_.output); !done) fail(std::move(done).error());

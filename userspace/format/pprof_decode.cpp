@@ -118,6 +118,7 @@ Result<void> read_profile(std::string_view raw, wire::OurPartContent& content) {
                 }
                 const pbf_message<wire::Sample> sample(profile.get_view());
                 if (Result<void> read = read_sample(sample, snapshot.frames.size(), frames, site); !read) return read;
+                if (!content.site_temporary_blocks.empty()) site.counters.temporary_blocks = content.site_temporary_blocks[i];
                 break;
             }
             default: profile.skip();

@@ -98,6 +98,8 @@ Statistic statistic(const Aggregation& all, std::size_t column, std::size_t inde
     row.size_bytes = sums.size_bytes;
     row.count = sums.count;
     row.counters = sums.counters;
+    row.temporaries_known = all.snapshot(column).has_temporaries;
+    if (view.histograms) row.histograms = all.histograms(column, index);
     if (sums.oldest) row.oldest = age_of(*sums.oldest);
     row.by = view.by;
     row.lines = view.lines;
@@ -109,7 +111,7 @@ Statistic statistic(const Aggregation& all, std::size_t column, std::size_t inde
 StatisticDiff difference(const Aggregation& all, std::size_t after, std::size_t before, std::size_t index, const View& view) {
     const Sums &new_sums = all.sums(after, index), &old_sums = all.sums(before, index);
     return {statistic(all, after, index, view), static_cast<std::int64_t>(new_sums.size_bytes - old_sums.size_bytes),
-            static_cast<std::int64_t>(new_sums.count - old_sums.count)};
+            static_cast<std::int64_t>(new_sums.count - old_sums.count), new_sums.counters.since(old_sums.counters)};
 }
 
 /// |after - before|, of any two.
@@ -122,6 +124,8 @@ void sort_by(std::vector<Row>& rows, Rank rank) {
 
 const Statistic& now(const Statistic& row) { return row; }
 const Statistic& now(const StatisticDiff& row) { return row.now; }
+const Counters& recent(const Statistic& row) { return row.counters; }
+const Counters& recent(const StatisticDiff& row) { return row.since; }
 
 template <typename Row>
 void sort_rows(std::vector<Row>& rows, Order order) {
@@ -132,6 +136,9 @@ void sort_rows(std::vector<Row>& rows, Order order) {
         case Order::alloc: return sort_by(rows, [](const Row& row) { return now(row).counters.allocated_bytes; });
         case Order::freed: return sort_by(rows, [](const Row& row) { return now(row).counters.freed_bytes; });
         case Order::age: return sort_by(rows, [](const Row& row) { return now(row).oldest; });
+        case Order::temporary: return sort_by(rows, [](const Row& row) { return now(row).counters.temporary_blocks; });
+        case Order::alloc_rate: return sort_by(rows, [](const Row& row) { return recent(row).allocated_blocks; });
+        case Order::free_rate: return sort_by(rows, [](const Row& row) { return recent(row).freed_blocks; });
     }
 }
 
@@ -187,6 +194,19 @@ std::vector<Growth> growth(std::span<const Snapshot> snapshots, const View& view
         rows.push_back(std::move(row));
     }
     return rows;
+}
+
+std::chrono::nanoseconds interval_of(std::span<const Snapshot> snapshots) {
+    return snapshots.size() > 1 ? snapshots.back().time - snapshots.front().time : snapshots.back().traced_for;
+}
+
+BlockHistograms histograms(const Snapshot& snapshot, View view) {
+    view.histograms = true;
+    view.by = GroupBy::domain;  // the fewest groups
+    view.cumulative = false;
+    BlockHistograms sum;
+    for (const Statistic& row : statistics(snapshot, view)) sum += row.histograms;
+    return sum;
 }
 
 void sort(std::vector<Statistic>& rows, Order order) { sort_rows(rows, order); }

@@ -147,6 +147,7 @@ Snapshot Collector::finish(const Reading& reading) {
     result.kernel = names_.kernel;
     result.time = reading.time;
     result.threads_apart = session_.kernel().capacities().threads_apart;
+    result.has_temporaries = true;
     result.frame_limit = session_.kernel().capacities().frames;
     result.notes = notes();
     add_marks(reading, result);

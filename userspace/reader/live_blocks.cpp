@@ -197,6 +197,15 @@ void agree(Counters& counters, std::span<const BlockGroup> blocks) {
     settle(live_bytes, counters.allocated_bytes, counters.freed_bytes);
 }
 
+void for_each_block(std::span<const mt_bucket> table, const std::function<void(std::uint16_t, const LiveBlock&)>& visit) {
+    for (const mt_bucket& bucket : table) {
+        for (unsigned place = 0; place < MT_BUCKET_SLOTS; ++place) {
+            const auto [key, block] = read_entry(bucket, place);
+            if (key != MT_KEY_FREE) visit(static_cast<std::uint16_t>(key >> MT_KEY_ADDRESS_BITS), {key & address_mask, block});
+        }
+    }
+}
+
 std::optional<LiveBlock> find_block(std::span<const mt_bucket> table, std::uint16_t slot, std::uint64_t address) {
     std::optional<LiveBlock> nearest;
     for (const mt_bucket& bucket : table) {
