@@ -70,6 +70,7 @@ void add_trace_options(CLI::App& app, TraceOptions& trace) {
     add_row_options(app, trace.view);
     app.add_flag("--follow", trace.follow, "Trace the processes it makes, too: children with a copy of its blocks, programs they execute");
     app.add_flag("--threads", trace.threads, "Keep threads apart: each has lines of its own");
+    app.add_flag("--debuginfod", trace.debuginfod, "Fetch debug files that are missing from the servers in $DEBUGINFOD_URLS, beside the trace");
     app.add_option("--mark", trace.marks, "Keep what is held before and after each call of a function: NAME, LIB:NAME or LIB+0xOFFSET; repeatable")
         ->check([](const std::string& text) {
             const Result<WantedMark> mark = parse_mark(text);

@@ -133,7 +133,9 @@ private:
         work_.begin(begin);
         const Clock::time_point end = options_.duration_s ? begin + seconds(*options_.duration_s) : Clock::time_point::max();
         while (!ended_ && !attachment_.over()) {
-            const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::min({work_.next_due(), end, attachment_.session().code_due()}) - Clock::now()).count();
+            const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::min({work_.next_due(), end, attachment_.session().code_due()}) -
+                                                                           Clock::now())
+                                  .count();
             pollfd fds[] = {{signals_->fd(), POLLIN, 0},
                             {attachment_.session().kernel().poll_fd(), POLLIN, 0},
                             {attachment_.pidfd(), POLLIN, 0},

@@ -12,7 +12,7 @@ constexpr const char* kNames =
     "file,line,function,python,total_frames,stack\n";
 
 void append_field(std::string& row, std::string_view text) {
-    const std::string field = is_utf8(text) ? std::string(text) : printable(text);
+    const std::string field = printable(text);
     if (!row.empty() && row.back() != '\n') row += ',';
     if (field.find_first_of(",\"\r\n") == std::string::npos) {
         row += field;

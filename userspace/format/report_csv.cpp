@@ -17,7 +17,7 @@ public:
 
     Fields& none() { return add({}); }
     Fields& text(std::string_view name) {
-        const std::string field = is_utf8(name) ? std::string(name) : printable(name);
+        const std::string field = printable(name);
         if (field.find_first_of(",\"\r\n") == std::string::npos) return add(field);
         std::string quoted = "\"";
         for (const char character : field) quoted += character == '"' ? std::string("\"\"") : std::string(1, character);

@@ -63,12 +63,8 @@ std::vector<std::string> link_candidates(const std::string& path, const std::str
     return candidates;
 }
 
-}  // namespace
-
-std::optional<ObjectFile> find_debug_file(const ObjectFile& main, const std::string& path, const UniqueFd& target_root) {
-    const std::span<const std::byte> build_id = main.build_id();
-    if (std::optional<ObjectFile> found = find_by_build_id(build_id, target_root)) return found;
-
+std::optional<ObjectFile> find_by_link(const ObjectFile& main, std::span<const std::byte> build_id, const std::string& path,
+                                       const UniqueFd& target_root) {
     GElf_Word checksum = 0;
     const char* link = dwelf_elf_gnu_debuglink(main.elf(), &checksum);
     if (link == nullptr || !path.starts_with('/')) return std::nullopt;
@@ -83,10 +79,28 @@ std::optional<ObjectFile> find_debug_file(const ObjectFile& main, const std::str
     return std::nullopt;
 }
 
-std::optional<ObjectFile> find_shared_debug_file(std::span<const std::byte> build_id, const std::string& name, const UniqueFd& target_root) {
+std::optional<ObjectFile> find_on_servers(std::span<const std::byte> build_id, Debuginfod* servers) {
+    const UniqueFd marked = servers ? servers->find(build_id) : UniqueFd();
+    Result<ObjectFile> file = marked ? ObjectFile::open(marked) : Error{"none"};
+    if (file && same_bytes(file->build_id(), build_id)) return *std::move(file);
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<ObjectFile> find_debug_file(const ObjectFile& main, const std::string& path, const UniqueFd& target_root, Debuginfod* servers) {
+    const std::span<const std::byte> build_id = main.build_id();
     if (std::optional<ObjectFile> found = find_by_build_id(build_id, target_root)) return found;
-    if (!name.starts_with('/')) return std::nullopt;
-    return open_in(target_root, name, [&](const ObjectFile& file) { return same_bytes(file.build_id(), build_id); });
+    if (std::optional<ObjectFile> found = find_by_link(main, build_id, path, target_root)) return found;
+    return find_on_servers(build_id, servers);
+}
+
+std::optional<ObjectFile> find_shared_debug_file(std::span<const std::byte> build_id, const std::string& name, const UniqueFd& target_root,
+                                                 Debuginfod* servers) {
+    if (std::optional<ObjectFile> found = find_by_build_id(build_id, target_root)) return found;
+    if (!name.starts_with('/')) return find_on_servers(build_id, servers);
+    std::optional<ObjectFile> found = open_in(target_root, name, [&](const ObjectFile& file) { return same_bytes(file.build_id(), build_id); });
+    return found ? std::move(found) : find_on_servers(build_id, servers);
 }
 
 }  // namespace memtrace
