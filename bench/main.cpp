@@ -22,6 +22,7 @@ constexpr Measurement measurements[] = {
     {"pairs", measure_pairs},
     {"tables", measure_tables},
     {"tracer", [](const Calibration&, std::vector<Figure>& figures) { return measure_tracer(figures); }},
+    {"symbols", [](const Calibration&, std::vector<Figure>& figures) { return measure_symbols(figures); }},
     {"python", measure_python, true},
     {"first-sight", measure_first_sight, true},
     {"attach", measure_attach, true},

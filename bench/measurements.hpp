@@ -19,6 +19,8 @@ Result<void> measure_first_sight(const Calibration& calibration, std::vector<Fig
 Result<void> measure_attach(const Calibration& calibration, std::vector<Figure>& figures);
 /// Many sites and blocks: memory per block, reading counters, writing a snapshot.
 Result<void> measure_tables(const Calibration& calibration, std::vector<Figure>& figures);
+/// Names of native frames in a big program with debug information, first and again.
+Result<void> measure_symbols(std::vector<Figure>& figures);
 /// The program itself beside a busy target, one refresh a second.
 Result<void> measure_tracer(std::vector<Figure>& figures);
 
