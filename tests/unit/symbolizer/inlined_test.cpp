@@ -69,8 +69,8 @@ RULE("names of C++ functions are whole ones, for those that were inlined and for
     compile(directory / "program.cpp", "-g -O2", directory / "program");
     Target target({directory / "program"});
     NativeSymbolizer symbolizer(target.pid());
-    CHECK(shown(symbolizer, target.site("inlined").address) == Frames{"program.cpp:12 shop::inner(int)", "program.cpp:18 shop::outer()"});
-    CHECK(shown(symbolizer, target.site("hidden").address) == Frames{"program.cpp:15 hidden", "program.cpp:19 shop::outer()"});
+    CHECK(shown(symbolizer, target.site("inlined").address) == Frames{"program.cpp:10 shop::inner(int)", "program.cpp:16 shop::outer()"});
+    CHECK(shown(symbolizer, target.site("hidden").address) == Frames{"program.cpp:13 hidden", "program.cpp:17 shop::outer()"});
     CHECK(shown(symbolizer, target.site("plain").address).size() == 1);
 }
 

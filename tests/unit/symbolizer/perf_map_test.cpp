@@ -47,7 +47,7 @@ std::optional<std::string> found(PerfMap& map, std::uint64_t address) { return m
 
 RULE("each line names a stretch of code; what lies outside of them has no name") {
     PerfMap map(::getpid());
-    CHECK(map.add("1000 20 one\n2000 10 two words, 0x\n3000 ") == 33);
+    CHECK(map.add("1000 20 one\n2000 10 two words, 0x\n3000 ") == 34);
     CHECK(found(map, 0xfff) == std::nullopt);
     CHECK(found(map, 0x1000) == "one");
     CHECK(found(map, 0x101f) == "one");
