@@ -23,7 +23,7 @@ constexpr std::uint64_t kMaxModuleBytes = std::uint64_t{40} << 20;
 constexpr std::ptrdiff_t kMaxModulesWithDebugInformation = 8;
 constexpr std::size_t kMaxModules = 64;
 // About 300 bytes each.
-constexpr std::size_t kMaxCachedResults = 32'768;
+constexpr std::size_t kMaxCachedResults = 98'304;
 constexpr std::size_t kMaxChangedRanges = 64;
 
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }

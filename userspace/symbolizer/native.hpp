@@ -28,7 +28,7 @@ struct NativeLocation {
 
 /// Resolves return addresses of one process, on one thread. Reads the mappings when made and again when an address is in
 /// none of them (ever more rarely while that finds nothing new). Object files are opened when first needed; the most
-/// recently used stay open, at most eight with debug information and about 40 MiB of memory; the last 32 768 results (calls, inlined ones
+/// recently used stay open, at most eight with debug information and about 40 MiB of memory; the last 98 304 results (calls, inlined ones
 /// included) are cached. Code without a file is named by the target's perf-PID.map where a JIT writes one. The target may end meanwhile: the files of
 /// the first 256 mapped objects are held, so that what was mapped at the last reading stays resolvable, even deleted. Uses the network only by
 /// `servers`, and never waits for it.
