@@ -1,4 +1,4 @@
-// Naming native frames: many calls all over a big program with debug information, first and again.
+// Naming native frames: many calls all over a big program with debug information, first and again. Almost every compilation unit is read.
 #include <elf.h>
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -16,8 +16,8 @@ constexpr std::size_t kMaxRanges = 4'000'000;
 constexpr std::size_t kMaxEntriesOfUnit = 10'000'000;
 constexpr std::size_t kMaxNesting = 256;
 constexpr int kMaxReferences = 8;
-// Line table, abbreviations and functions of a unit, by the size of its .debug_info (measured with glibc and CPython).
-constexpr std::uint64_t kMemoryPerUnitByte = 4;
+// What is kept of a unit: rows of its line table (libdw's), two boundaries a range, and its abbreviations.
+constexpr std::uint64_t kMemoryPerRow = 48, kMemoryPerRange = 32, kMemoryPerInlined = 16, kMemoryPerUnit = 16'384;
 constexpr std::size_t kMaxInlined = 64;
 
 void add_ranges(Dwarf_Die& die, std::uint32_t depth, std::vector<RangeMap::Range>& ranges) {
@@ -95,14 +95,6 @@ std::optional<CallPlace> call_of(Dwarf_Die& unit, Dwarf_Die& inlined) {
     return CallPlace{name, *line};
 }
 
-std::uint64_t size_of(Dwarf* dwarf, Dwarf_Die& unit) {
-    Dwarf_Off next = 0;
-    std::size_t header_bytes = 0;
-    const Dwarf_Off start = dwarf_dieoffset(&unit) - dwarf_cuoffset(&unit);
-    if (dwarf_nextcu(dwarf, start, &next, &header_bytes, nullptr, nullptr, nullptr) != 0) return 0;
-    return next - start;
-}
-
 bool has_mangled_names(int language) {
     switch (language) {
         case DW_LANG_C89:
@@ -157,6 +149,7 @@ UnitIndex::Functions UnitIndex::read_functions(Dwarf_Die& unit) {
             path.pop_back();
         }
     }
+    functions.range_count = ranges.size();
     functions.ranges = RangeMap(std::move(ranges));
     return functions;
 }
@@ -165,7 +158,11 @@ const UnitIndex::Functions& UnitIndex::functions_of(Dwarf_Die& unit) {
     const auto [entry, is_new] = functions_.try_emplace(dwarf_dieoffset(&unit));
     if (is_new) {
         entry->second = read_functions(unit);
-        memory_bytes_ += kMemoryPerUnitByte * size_of(dwarf_, unit);
+        Dwarf_Lines* lines = nullptr;
+        std::size_t rows = 0;
+        if (dwarf_getsrclines(&unit, &lines, &rows) != 0) rows = 0;
+        memory_bytes_ += kMemoryPerUnit + kMemoryPerRow * rows + kMemoryPerRange * entry->second.range_count +
+                         kMemoryPerInlined * entry->second.inlined_into.size();
     }
     return entry->second;
 }

@@ -38,6 +38,7 @@ public:
 private:
     struct Functions {
         RangeMap ranges;
+        std::size_t range_count = 0;
         std::vector<std::pair<Dwarf_Off, Dwarf_Off>> inlined_into;  ///< From an inlined call to the function around it; sorted.
         [[nodiscard]] std::optional<Dwarf_Off> around(Dwarf_Off inlined) const;
     };
