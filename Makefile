@@ -24,7 +24,7 @@ VERSION := 0.1.0
 CPPFLAGS := -Iuserspace -Ibpf -I$(B)/gen -I. -Itests -DMEMTRACE_VERSION='"$(VERSION)"' -D_GNU_SOURCE
 CXXFLAGS ?= -O2 -g
 override CXXFLAGS += -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wno-missing-field-initializers -fno-omit-frame-pointer
-LDLIBS   := -lbpf -lZydis -ldw -lelf -lz -lfmt
+LDLIBS   := -lbpf -lZydis -ldw -lelf -lz -lfmt -ldl
 # Catch2 3 is a library; Catch2 2 is headers only.
 CATCH_LIBS := $(if $(wildcard /usr/include/catch2/catch_all.hpp /usr/local/include/catch2/catch_all.hpp),-lCatch2)
 override CXXFLAGS += $(SANITIZE)

@@ -1,5 +1,7 @@
 #include "attachment.hpp"
 
+#include <poll.h>
+
 #include <csignal>
 #include <utility>
 
@@ -12,12 +14,18 @@ namespace {
 // Of followed processes only those that have just begun are looked at each time.
 constexpr auto late_check = std::chrono::seconds(1);
 constexpr auto hold_limit = std::chrono::milliseconds(200);
+constexpr auto debug_file_limit = std::chrono::seconds(10);
 // From the kernel's news of an exec to the stop that goes with it.
 constexpr auto exec_grace = std::chrono::milliseconds(200);
 
 }  // namespace
 
 Result<void> Attachment::attach() {
+    if (options_.debuginfod) {
+        Result<Debuginfod> servers = Debuginfod::start();
+        if (!servers) return std::move(servers).error();
+        debuginfod_.emplace(*std::move(servers));
+    }
     Result<Calibration> calibration = calibrate();
     if (!calibration) return std::move(calibration).error();
     if (!options_.command.empty()) {
@@ -44,7 +52,7 @@ Result<void> Attachment::attach() {
     session_.emplace(*std::move(session));
     if (options_.follow) return launched_ ? follow_command() : follow_running();
     if (!launched_) return attach_running();
-    collector_.emplace(*session_);
+    make_collector();
     Result<void> done = load_image();
     if (!done && !launched_->ending()) launched_->cancel();
     return done;
@@ -54,7 +62,7 @@ Result<void> Attachment::attach_running() {
     if (Result<void> done = session_->update(Loading::complete); !done)
         return session_->target().alive() ? std::move(done) : Error{"pid " + std::to_string(options_.pid) + " ended while probes were being placed"};
     session_->forget_modules();
-    collector_.emplace(*session_);
+    make_collector();
     session_->start();
     return {};
 }
@@ -81,7 +89,7 @@ Result<void> Attachment::follow_command() {
     command_pid_ = launched_->pid();
     tree_.adopt(launched_->hand_over());
     launched_.reset();
-    collector_.emplace(*session_);
+    make_collector();
     follower_.emplace(tree_, *session_, *collector_);
     session_->start();
     Result<void> done = follower_->load_root();
@@ -97,7 +105,7 @@ Result<void> Attachment::follow_running() {
     for (const std::string& reason : left_out) session_->add_note("a child is not followed: " + reason);
     if (Result<void> done = session_->update(Loading::complete); !done) return done;
     session_->forget_modules();
-    collector_.emplace(*session_);
+    make_collector();
     follower_.emplace(tree_, *session_, *collector_);
     follower_->add_running({members->begin() + 1, members->end()});
     session_->start();
@@ -118,6 +126,7 @@ Result<void> Attachment::load_image() {
 }
 
 void Attachment::handle_events(bool target_ended) {
+    session_->notice_new_code();
     if (follower_) {
         follower_->handle_events();
         if (follower_->all_ended()) end_because(command_pid_ ? "the program and all it made have ended" : "the processes have ended");
@@ -127,7 +136,8 @@ void Attachment::handle_events(bool target_ended) {
         end_because("the process has ended");
     }
     if (!follower_) check_for_exec();
-    if (!over_) follow_new_code();
+    follow_new_code();
+    if (debuginfod_ && debuginfod_->take()) collector_->debug_files_arrived();
 }
 
 // While it is held for an exec a program's libraries are probed as they are mapped; these are the later ones.
@@ -186,7 +196,19 @@ void Attachment::end_because(const char* reason) {
 Result<void> Attachment::finish() {
     Result<void> restored = follower_ ? follower_->finish() : session_->stop();
     if (launched_ && !launched_->ending()) launched_->release();
+    wait_for_debug_files();
     return restored;
+}
+
+// Nobody is held any more: the report alone waits, for what was asked for in the last moments.
+void Attachment::wait_for_debug_files() {
+    collector_->consume();
+    const Clock::time_point deadline = Clock::now() + debug_file_limit;
+    while (debuginfod_ && debuginfod_->is_waiting() && Clock::now() < deadline) {
+        pollfd answer{debuginfod_->poll_fd(), POLLIN, 0};
+        poll(&answer, 1, 100);
+        if (debuginfod_->take()) collector_->debug_files_arrived();
+    }
 }
 
 int Attachment::exit_status() const {

@@ -11,6 +11,7 @@
 #include "process/file_keeper.hpp"
 #include "process/launched.hpp"
 #include "reader/follower.hpp"
+#include "symbolizer/debuginfod.hpp"
 #include "util/result.hpp"
 
 namespace memtrace::cli {
@@ -55,6 +56,8 @@ private:
     std::shared_ptr<void> hold_launched();
     void handle_program();
     void check_for_exec();
+    void make_collector() { collector_.emplace(*session_, debuginfod_ ? &*debuginfod_ : nullptr); }
+    void wait_for_debug_files();
     void follow_new_code();
     void replan();
     void end_because(const char* reason);
@@ -62,6 +65,7 @@ private:
     const TraceOptions& options_;
     std::optional<Launched> launched_;
     std::optional<FileKeeper> keeper_;
+    std::optional<Debuginfod> debuginfod_;
     ProcessTree tree_;  ///< Of --follow; outlives the session, which holds threads still by it.
     std::optional<Session> session_;
     std::optional<Collector> collector_;

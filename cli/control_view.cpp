@@ -46,6 +46,12 @@ std::string memory(const Json& json) {
                        format_size(count_of(json, "peak")));
 }
 
+std::string in_namespace(const Json& process) {
+    const auto pid = process.find("namespace_pid");
+    if (pid == process.end() || !pid->is_number_integer() || *pid == 0 || process.value("pid", Json()) == *pid) return {};
+    return fmt::format(" ({} in its namespace)", pid->get<std::int64_t>());
+}
+
 std::string processes(const Json& status) {
     const Json& list = list_of(status, "processes");
     if (list.size() < 2) return {};
@@ -53,8 +59,8 @@ std::string processes(const Json& status) {
     for (const Json& process : list) {
         const auto ended = process.find("ended");
         text += row(text.empty() ? "processes" : "",
-                    fmt::format("pid {}  {}  {}{}", count_of(process, "pid"), memory(process), printable(text_of(process, "command")),
-                                ended != process.end() && *ended == true ? "  (ended)" : ""));
+                    fmt::format("pid {}{}  {}  {}{}", count_of(process, "pid"), in_namespace(process), memory(process),
+                                printable(text_of(process, "command")), ended != process.end() && *ended == true ? "  (ended)" : ""));
     }
     return text;
 }
@@ -62,7 +68,9 @@ std::string processes(const Json& status) {
 }  // namespace
 
 std::string render_status(const Json& status) {
-    std::string text = fmt::format("pid {}  {}\n", count_of(status, "pid"), printable(text_of(status, "command")));
+    const Json& list = list_of(status, "processes");
+    std::string text = fmt::format("pid {}{}  {}\n", count_of(status, "pid"), list.empty() ? "" : in_namespace(list.front()),
+                                   printable(text_of(status, "command")));
     text += row("traced for", duration(number_of(status, "traced_for")));
     text += row("memory", memory(status));
     text += processes(status);

@@ -11,6 +11,7 @@
 #include "format/pprof.hpp"
 #include "format/tables.hpp"
 #include "format/tracemalloc_file.hpp"
+#include "model/stack.hpp"
 
 namespace memtrace::cli {
 namespace {
@@ -36,6 +37,16 @@ Result<std::string> encode(const Snapshot& snapshot, const ExportOptions& option
     return encode_snapshot(snapshot);
 }
 
+// Other tools show the frames in the order in which they stand.
+void put_in_order(Snapshot& snapshot, Lines lines) {
+    for (Site& site : snapshot.sites) {
+        const Stack stack(snapshot, site, lines);
+        std::vector<FrameId> frames;
+        for (std::size_t i = 0; i < stack.size(); ++i) frames.push_back(stack[i]);
+        site.frames = std::move(frames);
+    }
+}
+
 // What the file itself does not tell.
 void describe_source(const std::string& file, Snapshot& snapshot) {
     snapshot.tool_version = MEMTRACE_VERSION;
@@ -54,6 +65,7 @@ Result<int> export_to(const ExportOptions& options) {
     *snapshot = only_shown(*std::move(snapshot), options.view);
     if (snapshot->sites.empty() && options.view != View())
         std::fprintf(stderr, "memtrace-bpf: %s: nothing is left of what is shown\n", options.file.c_str());
+    if (options.format == "pprof" && options.view.lines != Lines::python) put_in_order(*snapshot, options.view.lines);
     const Result<std::string> bytes = encode(*snapshot, options);
     if (!bytes) return Error(bytes.error()).in(options.file);
     if (Result<void> written = write_output(options.output, *bytes); !written) return std::move(written).error().in(options.output);

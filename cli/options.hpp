@@ -40,6 +40,7 @@ struct TraceOptions {
     std::optional<double> max_overhead;  ///< Percent of one core.
     bool follow = false;
     bool threads = false;
+    bool debuginfod = false;         ///< Debug files are fetched from the servers in $DEBUGINFOD_URLS.
     std::vector<std::string> marks;  ///< Functions; each can be parsed (parse_mark).
     unsigned snapshot_keep = 0;      ///< How many periodic snapshots stay; 0: all.
     bool compare_first = false;      ///< The CHANGE column since the first display, not since the previous one.

@@ -63,6 +63,7 @@ void add_capture_options(CLI::App& app, TraceOptions& trace) {
     app.add_option("-p,--pid", trace.pid, "Process to trace")->check(between(1, INT32_MAX))->type_name("PID");
     app.add_flag("--follow", trace.follow, "Trace the processes it makes, too: children with a copy of its blocks, programs they execute");
     app.add_flag("--threads", trace.threads, "Keep threads apart: each has lines of its own");
+    app.add_flag("--debuginfod", trace.debuginfod, "Fetch debug files that are missing from the servers in $DEBUGINFOD_URLS, beside the trace");
     app.add_option("--duration", trace.duration_s, "End after this time (default: Ctrl-C or the target's end)")
         ->check(between(0.0, 1e9))
         ->type_name("SECONDS");

@@ -77,11 +77,15 @@ void add_view_options(CLI::App& app, View& view) {
         for (FileFilter& filter : view.filters.files) filter.all_frames = app.count("--filter-all-frames") > 0;
     });
     app.add_option_function<std::string>(
-           "--lines", [&view](const std::string& kind) { view.lines = kind == "native" ? Lines::native : Lines::python; },
-           "Show native blocks (malloc, mmap) below Python code by their Python line or by their native caller")
-        ->check(CLI::IsMember({"python", "native"}).description(""))
+           "--lines",
+           [&view](const std::string& kind) { view.lines = kind == "native"  ? Lines::native
+                                                           : kind == "mixed" ? Lines::mixed
+                                                                             : Lines::python; },
+           "Show native blocks (malloc, mmap) below Python code by their Python line, by their native caller, or mixed: the native frames, then "
+           "the Python ones in the place of the interpreter's own (--frames)")
+        ->check(CLI::IsMember({"python", "native", "mixed"}).description(""))
         ->default_str("python")
-        ->type_name("python|native");
+        ->type_name("python|native|mixed");
 }
 
 void add_stats_options(CLI::App& app, StatsOptions& stats) {

@@ -84,7 +84,7 @@ private:
 
     void header() {
         const Process& process = now_.processes.front();
-        const std::string who = fmt::format("memtrace-bpf {}{}pid {}{} ", now_.tool_version, dot_, process.pid, and_children());
+        const std::string who = fmt::format("memtrace-bpf {}{}pid {}{} ", now_.tool_version, dot_, process_name(process), and_children());
         const std::string since = fmt::format("{}traced {}{}every {:g} s", dot_, format_duration(now_.traced_for), dot_, options_.interval_s);
         std::string command = printable(process.command);
         const std::size_t taken = display_width(who) + display_width(since);
@@ -113,6 +113,12 @@ private:
                          several ? fmt::format(" (pid {})", highest.pid) : "", growth));
         line(fmt::format("{} events/s, tracing {} {:.1f} % of a core{}", short_count(static_cast<double>(events) / std::max(1e-3, seconds)), about_,
                          cost() * 100, rates));
+    }
+
+    // As the user gave it, and what the process itself believes to be.
+    static std::string process_name(const Process& process) {
+        const bool differs = process.namespace_pid != 0 && process.namespace_pid != process.pid;
+        return differs ? fmt::format("{} ({} in its namespace)", process.pid, process.namespace_pid) : std::to_string(process.pid);
     }
 
     struct Sums {

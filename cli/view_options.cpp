@@ -16,6 +16,10 @@ Result<void> check(const ViewOptions& view, const Snapshot& snapshot) {
     return {};
 }
 
+static std::string lines_shown(Lines lines) {
+    return lines == Lines::native ? "native lines" : lines == Lines::mixed ? "native and Python lines mixed" : "";
+}
+
 std::string description(const ViewOptions& view, const std::string& between) {
     std::string only, without;
     const auto add = [&](bool inclusive, const std::string& what) {
@@ -36,7 +40,7 @@ std::string description(const ViewOptions& view, const std::string& between) {
     std::string text;
     for (const std::string& part :
          {only, without, bounds.empty() ? "" : "blocks" + bounds, counted, view.by == GroupBy::line ? "" : std::string("by ") + name_of(view.by),
-          std::string(view.cumulative ? "cumulative" : ""), std::string(view.lines == Lines::native ? "native lines" : "")}) {
+          std::string(view.cumulative ? "cumulative" : ""), lines_shown(view.lines)}) {
         text += (text.empty() || part.empty() ? "" : between) + part;
     }
     return text;

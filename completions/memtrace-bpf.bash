@@ -56,14 +56,14 @@ _memtrace_bpf() {
             fi ;;
         --top) return ;;
         --lines)
-            mapfile -t COMPREPLY < <(compgen -W "python native" -- "$current")
+            mapfile -t COMPREPLY < <(compgen -W "python native mixed" -- "$current")
             return ;;
         -i | --interval | -n | --rows | --duration | --snapshot-every | --snapshot-template | --snapshot-keep | --top-every | --frames | --checkpoint | --checkpoint-memory | --fail-over | --fail-growth | --live-blocks | --sites | --seconds | --mark) return ;;
     esac
     local rows="--domain --filter --filter-all-frames --lines --by --cumulative --live --allocated --freed --min-size --max-size --older --sort
                 --show --filename-parts --color --preset --save-preset"
     local trace="--pid --interval --top-every --rows $rows --duration --output --snapshot-every --snapshot-template --snapshot-keep --compare
-                 --frames --live-blocks --sites --follow --threads --mark --max-overhead --no-redirect --fail-over --fail-growth --summary
+                 --frames --live-blocks --sites --follow --threads --debuginfod --mark --max-overhead --no-redirect --fail-over --fail-growth --summary
                  --checkpoint-memory --checkpoint-dir --socket --help"
     case $command in
         stats) words="--rows $rows --pretty --json --csv --histogram --tracebacks --most-recent-first --help" ;;

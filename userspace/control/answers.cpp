@@ -22,6 +22,7 @@ Json status_of(const Snapshot& snapshot) {
                              {"peak", process.traced_peak_bytes},
                              {"blocks", blocks[i]},
                              {"rss", process.rss_bytes},
+                             {"namespace_pid", process.namespace_pid},
                              {"ended", process.ended}});
         peak = std::max(peak, process.traced_peak_bytes);
         if (!counts[i]) continue;

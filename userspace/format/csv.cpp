@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "format/csv_text.hpp"
 #include "format/live_sites.hpp"
 #include "format/tables.hpp"
 #include "format/text.hpp"
@@ -12,7 +13,7 @@ constexpr const char* kNames =
     "file,line,function,python,total_frames,stack,temporary_blocks\n";
 
 void append_field(std::string& row, std::string_view text) {
-    const std::string field = is_utf8(text) ? std::string(text) : printable(text);
+    const std::string field = csv_text(text);
     if (!row.empty() && row.back() != '\n') row += ',';
     if (field.find_first_of(",\"\r\n") == std::string::npos) {
         row += field;

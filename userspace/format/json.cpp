@@ -27,7 +27,8 @@ void write(JsonWriter& to, const Mark& mark) {
 void write(JsonWriter& to, const Snapshot& snapshot, const Process& process) {
     to.begin_object().member("pid", process.pid).member("command", process.command).member("start_time_ticks", process.start_time_ticks);
     to.member("rss_bytes", process.rss_bytes).member("vms_bytes", process.vms_bytes).member("traced_bytes", process.traced_bytes);
-    to.member("traced_peak_bytes", process.traced_peak_bytes).member("ended", process.ended).key("domains").begin_array();
+    to.member("traced_peak_bytes", process.traced_peak_bytes).member("ended", process.ended);
+    to.member("namespace_pid", process.namespace_pid).key("domains").begin_array();
     for (const Process::DomainUsage& usage : process.domains) {
         to.begin_object().member("domain", snapshot.text(usage.domain)).member("bytes", usage.bytes);
         to.member("peak_bytes", usage.peak_bytes).end_object();

@@ -39,6 +39,7 @@ memtrace::Process read_process(pbf_message<Process> from) {
             case integer(Process::vms_bytes): process.vms_bytes = from.get_uint64(); break;
             case integer(Process::traced_bytes): process.traced_bytes = from.get_uint64(); break;
             case integer(Process::traced_peak_bytes): process.traced_peak_bytes = from.get_uint64(); break;
+            case integer(Process::namespace_pid): process.namespace_pid = from.get_int32(); break;
             case integer(Process::ended): process.ended = from.get_uint64() != 0; break;
             case message(Process::domain): process.domains.push_back(read_domain_usage(pbf_message<DomainUsage>(from.get_view()))); break;
             default: from.skip();

@@ -21,6 +21,7 @@ void add_process(Part& part, const memtrace::Process& process) {
     message.add_uint64(Process::traced_bytes, process.traced_bytes);
     message.add_uint64(Process::traced_peak_bytes, process.traced_peak_bytes);
     if (process.ended) message.add_bool(Process::ended, true);
+    if (process.namespace_pid) message.add_int32(Process::namespace_pid, process.namespace_pid);
     for (const memtrace::Process::DomainUsage& usage : process.domains) {
         pbf_builder<DomainUsage> domain(message, Process::domain);
         domain.add_uint64(DomainUsage::domain, static_cast<std::uint64_t>(usage.domain));

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "format/csv_text.hpp"
 #include "format/report.hpp"
 #include "format/text.hpp"
 
@@ -17,7 +18,7 @@ public:
 
     Fields& none() { return add({}); }
     Fields& text(std::string_view name) {
-        const std::string field = is_utf8(name) ? std::string(name) : printable(name);
+        const std::string field = csv_text(name);
         if (field.find_first_of(",\"\r\n") == std::string::npos) return add(field);
         std::string quoted = "\"";
         for (const char character : field) quoted += character == '"' ? std::string("\"\"") : std::string(1, character);

@@ -92,6 +92,7 @@ enum class Process : protozero::pbf_tag_type {
     traced_peak_bytes = 7,
     domain = 8,
     ended = 9,
+    namespace_pid = 20,
 };
 enum class DomainUsage : protozero::pbf_tag_type { domain = 1, bytes = 2, peak_bytes = 3 };
 enum class Probe : protozero::pbf_tag_type {

@@ -11,8 +11,8 @@ namespace memtrace {
 /// All that the snapshot holds, as one JSON object. Names that are not UTF-8 have their bytes escaped as \xNN.
 std::string encode_json(const Snapshot& snapshot);
 
-/// One row a site, under a row of names; RFC 4180 with lines ended by \n. Names as they are, bytes that are not UTF-8 escaped as \xNN.
-/// File, line and function are those of the frame the site is shown by.
+/// One row a site, under a row of names; RFC 4180 with lines ended by \n. Control characters in names but newlines, and bytes that are not UTF-8, are
+/// escaped as \xNN. File, line and function are those of the frame the site is shown by.
 std::string encode_csv(const Snapshot& snapshot, Lines lines);
 
 }  // namespace memtrace

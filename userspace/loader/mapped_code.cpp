@@ -75,8 +75,21 @@ void MappedCode::handled(const Plan& plan, bool incomplete, Clock::time_point be
     next_ = end + (incomplete ? shortest_rest : std::clamp<std::chrono::nanoseconds>(end - begin, shortest_rest, longest_rest));
 }
 
+void MappedCode::ended() {
+    for (File& file : recent_) missed_.push_back(std::move(file.path));
+    replaced();
+}
+
+void MappedCode::replaced() {
+    recent_.clear();
+    wanted_ = false;
+}
+
 std::vector<std::string> MappedCode::notes() const {
     std::vector<std::string> notes;
+    if (!missed_.empty())
+        notes.push_back(fmt::format("{}{} was loaded too shortly before the end to be looked at: what was allocated through it is not seen",
+                                    missed_.back(), missed_.size() > 1 ? fmt::format(", with {} other libraries,", missed_.size() - 1) : ""));
     for (const Blind& blind : blind_)
         notes.push_back(fmt::format("{} was loaded while it was traced: what was allocated through it in the first {}{:.1f} ms is not seen",
                                     blind.path, blind.estimated ? "at most " : "", std::chrono::duration<double, std::milli>(blind.time).count()));

@@ -32,6 +32,12 @@ public:
     /// The process was looked at from `begin` to `end`, and what `plan` says is attached. `incomplete`: something in its code cannot be read
     /// yet (a library that is being relocated): it is due again soon, until the newest code is two seconds old.
     void handled(const Plan& plan, bool incomplete, Clock::time_point begin, Clock::time_point end);
+    /// The process could not be looked at: it is ending, or executing another program.
+    void postpone(Clock::time_point now) { next_ = now + std::chrono::milliseconds(20); }
+    /// Nothing is looked at any more; what has not been handled() never will be.
+    void ended();
+    /// Another program runs there, and will be read().
+    void replaced();
     /// How long new code with probes in it ran without them, one sentence each; of many the longest.
     [[nodiscard]] std::vector<std::string> notes() const;
 
@@ -56,6 +62,7 @@ private:
     std::vector<File> recent_;  ///< Without probes yet.
     std::vector<Blind> blind_;
     std::size_t blind_more_ = 0;
+    std::vector<std::string> missed_;  ///< Paths of what was loaded too shortly before the end.
     bool wanted_ = false;
     Clock::time_point next_{}, looked_{};
 };

@@ -15,6 +15,11 @@ bool depends_on_place(const Module& module, const Plan& plan) {
 
 }  // namespace
 
+Result<void> TracedProcess::check_image() const {
+    if (modules_.empty()) return Error{"pid " + std::to_string(pid()) + " maps no code any more"};
+    return target_.check_image(modules_.front().mappings.front().start);
+}
+
 Result<bool> TracedProcess::follow_new_code() {
     const auto begin = std::chrono::steady_clock::now();
     if (begin < code_due()) return false;
@@ -25,8 +30,11 @@ Result<bool> TracedProcess::follow_new_code() {
     for (const Module& module : modules_)
         if (done && !depends_on_place(module, plan_)) code_.place_is_indifferent(module.mappings.front());
     if (!incomplete) forget_modules();
+    if (gone) {
+        code_.postpone(begin);
+        return false;
+    }
     code_.handled(plan_, incomplete, begin, std::chrono::steady_clock::now());
-    if (gone) return false;
     if (!done) return done.error();
     return true;
 }

@@ -16,8 +16,6 @@ namespace {
 constexpr std::uint32_t most_slots = 0xffff;
 // A parent's blocks and sites are there once more for each child: room for a few of them.
 constexpr std::uint32_t room_for_copies = 4;
-// Where the kernel does not tell of it.
-constexpr auto look_for_code = std::chrono::seconds(1);
 
 std::uint64_t available_memory_bytes() {
     std::ifstream file("/proc/meminfo");
@@ -149,6 +147,7 @@ void Session::end(TracedProcess& process) {
     kernel().unfollow(process.pid());
     ended_slots_[process.slot()] = true;
     process.end();
+    keep_code_notes(process);
 }
 
 void Session::forget_ended() {
@@ -276,32 +275,6 @@ std::vector<std::string> Session::mark_notes() const {
                             " calls were not seen to end: they go on, or were left by an exception, longjmp or exit");
     }
     return notes;
-}
-
-std::chrono::steady_clock::time_point Session::code_due() const {
-    auto due = std::chrono::steady_clock::time_point::max();
-    for (const auto& process : processes_) due = std::min(due, process->code_due());
-    return due;
-}
-
-std::vector<TracedProcess*> Session::follow_new_code() {
-    bool look = !notice_ && std::chrono::steady_clock::now() - looked_for_code_ > look_for_code;
-    if (notice_) {
-        const NewCode code = notice_->take([this](int pid) { return find(pid) != nullptr; });
-        for (const CodeMapping& mapping : code.mappings)
-            if (TracedProcess* process = find(mapping.pid)) process->code_mapped(mapping);
-        look = code.lost;
-    }
-    if (look) looked_for_code_ = std::chrono::steady_clock::now();
-    std::vector<TracedProcess*> changed;
-    for (const auto& process : processes_) {
-        if (look && !process->ended()) process->look_for_code();
-        const Result<bool> followed = process->follow_new_code();
-        if (followed && *followed) changed.push_back(process.get());
-        const std::string note = followed ? "" : "pid " + std::to_string(process->pid()) + " has loaded what is not seen: " + followed.error().what;
-        if (!followed && std::find(notes_.begin(), notes_.end(), note) == notes_.end()) add_note(note);
-    }
-    return changed;
 }
 
 Result<void> Session::drop(ProbeGroup group) {

@@ -74,6 +74,8 @@ public:
 
     /// To be polled; -1: nothing to wait for now. follow_new_code() is called then, and every 50 ms or so.
     [[nodiscard]] int code_fd() const { return notice_ ? notice_->poll_fd() : -1; }
+    /// Takes what the kernel tells of processes, while they are still known: before ends are handled. follow_new_code() does it, too.
+    void notice_new_code();
     /// When follow_new_code() has more to do than to look; max(): nothing is known to do.
     [[nodiscard]] std::chrono::steady_clock::time_point code_due() const;
     /// Probes libraries that processes have loaded since. Costs nothing when there are none. The processes whose code has changed.
@@ -123,6 +125,8 @@ private:
     Result<TracedProcess*> adopt(Target target);
     Result<void> while_held(const std::function<void()>& work);
     std::optional<std::uint16_t> new_slot();
+    void keep_code_notes(const TracedProcess& process);
+    void add_once(std::string note);
 
     std::unique_ptr<TraceContext> context_;
     std::vector<std::unique_ptr<TracedProcess>> processes_;

@@ -86,11 +86,6 @@ Result<void> TracedProcess::update(Loading loading) {
     return loading == Loading::complete ? write_redirects(plan_.redirects) : Result<void>();
 }
 
-Result<void> TracedProcess::check_image() const {
-    if (modules_.empty()) return Error{"pid " + std::to_string(pid()) + " maps no code any more"};
-    return target_.check_image(modules_.front().mappings.front().start);
-}
-
 void TracedProcess::take_probes(Plan& fresh) {
     for (PlannedProbe& probe : fresh.probes) {
         const bool known = std::any_of(plan_.probes.begin(), plan_.probes.end(), [&](const PlannedProbe& p) { return same_place(p, probe); });
@@ -276,6 +271,7 @@ Result<void> TracedProcess::drop(ProbeGroup group) {
 }
 
 Result<void> TracedProcess::image_replaced(std::uint16_t slot) {
+    code_.replaced();
     // Its probes stay: those in files that the new program maps, too, would be there twice for a while otherwise.
     written_.clear();
     plan_.redirects.clear();
@@ -293,6 +289,11 @@ Result<void> TracedProcess::image_replaced(std::uint16_t slot) {
 }
 
 void TracedProcess::remove_probes() {
+    // After an exec what is new is another program's.
+    if (kernel().ended && !ended_)
+        code_.replaced();
+    else
+        code_.ended();
     for (GroupLinks& of_group : links_) context_.remover.remove(std::move(of_group.links));
     for (Links& links : mark_links_) context_.remover.remove(std::move(links));
     links_.clear();

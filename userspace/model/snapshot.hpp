@@ -121,7 +121,8 @@ struct Process {
         bool operator==(const DomainUsage&) const = default;
     };
     std::vector<DomainUsage> domains;
-    bool ended = false;  ///< The numbers are those of its end: what it had not freed then.
+    bool ended = false;              ///< The numbers are those of its end: what it had not freed then.
+    std::int32_t namespace_pid = 0;  ///< In the process's own pid namespace; 0: not known.
     bool operator==(const Process&) const = default;
 };
 

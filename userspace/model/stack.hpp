@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <span>
+#include <string_view>
 
 #include "model/snapshot.hpp"
 
@@ -12,7 +13,13 @@ namespace memtrace {
 enum class Lines {
     python,  ///< The Python ones, as tracemalloc would; all where there are none.
     native,  ///< The native ones first, which are the newer ones; then the Python ones.
+    mixed,   ///< The same without the interpreter's own: native ones down to its newest evaluation loop, in whose place the Python ones stand.
 };
+
+/// Whether a native function is an interpreter's evaluation loop, which runs Python code; `function` as in Frame.
+[[nodiscard]] bool evaluates_python(std::string_view function);
+/// How many of `frames`, newest first, were called by the newest evaluation loop; all when there is none.
+[[nodiscard]] std::size_t first_evaluation(const Snapshot& snapshot, std::span<const FrameId> frames);
 
 /// Newest frame first. Refers to the site.
 class Stack {
@@ -21,9 +28,10 @@ public:
         const std::span<const FrameId> all(site.frames);
         const auto native = std::find_if(all.begin(), all.end(), [&](FrameId id) { return !snapshot.frame(id).python; });
         const auto python = all.first(static_cast<std::size_t>(native - all.begin()));
-        if (lines == Lines::native || python.empty()) {
+        if (lines != Lines::python || python.empty()) {
             newer_ = all.subspan(python.size());
             older_ = python;
+            if (lines == Lines::mixed && !python.empty()) newer_ = newer_.first(first_evaluation(snapshot, newer_));
         } else {
             newer_ = python;
         }

@@ -59,6 +59,8 @@ bool parse_status(std::string_view text, ProcessInfo& info) {
         text.remove_prefix(std::min(line.size() + 1, text.size()));
         const std::string_view key = next_word(line);
         if (key == "Uid:") has_uid = parse_number(next_word(line), info.uid);
+        if (key == "NSpid:")  // from our namespace down to its own
+            while (parse_number(next_word(line), info.namespace_pid)) continue;
         if (key == "TracerPid:") has_tracer = parse_number(next_word(line), info.tracer_pid);
     }
     return has_uid && has_tracer;

@@ -20,8 +20,9 @@ struct ProcessInfo {
     std::uint64_t vms_bytes = 0;
     uid_t uid = 0;  ///< The real one.
     bool kernel_thread = false;
-    int tracer_pid = 0;  ///< 0: nobody ptraces it.
-    char state = '?';    ///< The kernel's letter: R, S, D, T, t, Z, X, I …
+    int namespace_pid = 0;  ///< Its pid in its own pid namespace; `pid` itself where that is ours.
+    int tracer_pid = 0;     ///< 0: nobody ptraces it.
+    char state = '?';       ///< The kernel's letter: R, S, D, T, t, Z, X, I …
     int threads = 0;
     bool operator==(const ProcessInfo&) const = default;
 };

@@ -26,7 +26,8 @@ const T* as(std::span<const std::byte> record) {
 
 }  // namespace
 
-Collector::Collector(Session& session) : session_(session), interner_(names_), sites_(session.kernel().sites().size()) {
+Collector::Collector(Session& session, Debuginfod* servers)
+    : session_(session), servers_(servers), interner_(names_), sites_(session.kernel().sites().size()) {
     names_.tool_version = MEMTRACE_VERSION;
     names_.kernel = kernel_release();
     added(session.root(), nullptr);
@@ -137,10 +138,19 @@ FrameId Collector::unknown_frame() {
     return interner_.frame({"<unknown>", 0, "", true});
 }
 
-FrameId Collector::native_frame(ProcessNames& names, std::uint64_t address) {
-    const NativeLocation& location = names.resolve(address);
-    if (!location.resolved) ++unresolved_;
-    return interner_.frame({location.file, location.line, location.function, false});
+// Calls that were inlined are frames like the others: the newest ones are kept, as many as were asked for.
+void Collector::name_native(std::uint32_t id, NamedSite& named) {
+    ProcessNames& names = *owner_of(session_.kernel().sites()[id].slot).names;
+    std::size_t room = session_.kernel().capacities().frames;
+    for (const std::uint64_t address : native_words(id)) {
+        const std::span<const NativeLocation> locations = names.resolve(address);
+        if (!locations.front().resolved) ++unresolved_;
+        named.inlined += static_cast<std::uint32_t>(locations.size() - 1);
+        for (const NativeLocation& location : locations.first(std::min(locations.size(), room))) {
+            named.frames.push_back(interner_.frame({location.file, location.line, location.function, false}));
+            --room;
+        }
+    }
 }
 
 // The counts come from shared memory: bounded by the record they count in.
@@ -157,13 +167,14 @@ std::span<const std::uint64_t> Collector::native_words(std::uint32_t id) const {
 void Collector::name_site(std::uint32_t id) {
     NamedSite& named = sites_[id];
     if (named.named) return;
+    const std::uint64_t unresolved_before = unresolved_;
     const std::span<const std::uint64_t> python = python_words(id);
     for (std::size_t i = 0; i < python.size(); i += MT_PYTHON_FRAME_WORDS)
         named.frames.push_back(python_frame(python[i] & ~MT_CODE_TOLD, python[i + 1]));
-    ProcessNames& names = *owner_of(session_.kernel().sites()[id].slot).names;
-    for (const std::uint64_t address : native_words(id)) named.frames.push_back(native_frame(names, address));
+    name_native(id, named);
     if (named.frames.empty()) named.frames.push_back(interner_.frame({"<unknown>", 0, "", true}));
     named.thread_name = interner_.string(session_.kernel().thread_name(id));
+    named.unresolved = unresolved_ - unresolved_before;
     named.named = true;
 }
 

@@ -60,7 +60,8 @@ struct Outstanding {
 /// Keeps a reference to the session, which must outlive it. Processes appear in snapshots in the order in which they were added.
 class Collector {
 public:
-    explicit Collector(Session& session);
+    /// `servers`: of debug files; may be null, must outlive it.
+    explicit Collector(Session& session, Debuginfod* servers = nullptr);
     ~Collector();
     Collector(const Collector&) = delete;
     Collector& operator=(const Collector&) = delete;
@@ -101,6 +102,8 @@ public:
     /// The target runs another program: names of native addresses are looked up anew.
     void image_replaced() { image_replaced(session_.root()); }
     void image_replaced(TracedProcess& process);
+    /// Debuginfod::take() was true: what was named without them gets its names anew.
+    void debug_files_arrived();
     /// A process that the session has probed anew (Session::follow_new_code).
     void code_changed(const TracedProcess& process);
     /// A process that the session has added; `copy_of`: the one whose memory it got a copy of, or null.
@@ -122,6 +125,8 @@ private:
     struct NamedSite {
         bool named = false;
         std::vector<FrameId> frames;
+        std::uint64_t unresolved = 0;  ///< Frames of it without a name.
+        std::uint32_t inlined = 0;     ///< Frames of its stack that have no address of their own.
         StringId thread_name{};
     };
     /// What the sites of a process hold, by domain.
@@ -145,7 +150,7 @@ private:
     static std::string full_text(const Target& target, const mt_name& name);
     static std::vector<std::byte> full_table(const Target& target, const mt_code_event& event);
     FrameId unknown_frame();
-    FrameId native_frame(ProcessNames& names, std::uint64_t address);
+    void name_native(std::uint32_t id, NamedSite& named);
     Observed& owner_of(std::uint16_t slot);
     void own(std::uint16_t slot, std::size_t process);
     static void look_at(Observed& observed);
@@ -162,6 +167,7 @@ private:
     static Counters read_counters(const mt_site& site);
 
     Session& session_;
+    Debuginfod* servers_;
     std::vector<std::unique_ptr<Observed>> processes_;
     std::vector<std::uint32_t> owner_of_slot_;
     std::size_t taken_over_ = 0;  ///< Sum of the weights.

@@ -4,6 +4,7 @@
 #include "loader/usage.hpp"
 #include "process/info.hpp"
 #include "reader/collector.hpp"
+#include "symbolizer/debuginfod.hpp"
 
 namespace memtrace {
 namespace {
@@ -24,10 +25,24 @@ void Collector::added(TracedProcess& process, const TracedProcess* copy_of) {
     Observed* parent = copy_of ? &owner_of(copy_of->slot()) : nullptr;
     if (parent) observed->process.command = parent->process.command;
     observed->names = parent && parent->names ? std::make_shared<ProcessNames>(process.pid(), *parent->names)
-                                              : std::make_shared<ProcessNames>(process.pid());
+                                              : std::make_shared<ProcessNames>(process.pid(), servers_);
     look_at(*observed);
     own(process.slot(), processes_.size());
     processes_.push_back(std::move(observed));
+}
+
+// Stacks of programs that are gone keep the names they have.
+void Collector::debug_files_arrived() {
+    take_in();
+    for (const auto& observed : processes_)
+        if (observed->names) observed->names->forget();
+    const std::span<const mt_site> sites = session_.kernel().sites();
+    for (std::uint32_t id = 0; id < sites.size(); ++id) {
+        const TracedProcess* traced = sites_[id].named ? owner_of(sites[id].slot).traced : nullptr;
+        if (!traced || traced->slot() != sites[id].slot) continue;
+        unresolved_ -= sites_[id].unresolved;
+        sites_[id] = {};
+    }
 }
 
 void Collector::code_changed(const TracedProcess& process) {
@@ -45,7 +60,7 @@ void Collector::image_replaced(TracedProcess& process) {
             if (__atomic_load_n(&sites[id].flags, __ATOMIC_ACQUIRE) & MT_SITE_READY && !sites_[id].named &&
                 &owner_of(sites[id].slot) == processes_[i].get())
                 name_site(id);
-        processes_[i]->names = std::make_shared<ProcessNames>(process.pid());
+        processes_[i]->names = std::make_shared<ProcessNames>(process.pid(), servers_);
         own(process.slot(), i);
         look_at(*processes_[i]);
     }
@@ -73,6 +88,7 @@ void Collector::look_at(Observed& observed) {
     if (observed.process.ended) return;
     observed.process.command = info->command_line;
     observed.process.start_time_ticks = info->start_time_ticks;
+    observed.process.namespace_pid = info->namespace_pid;
     observed.process.rss_bytes = info->rss_bytes;
     observed.process.vms_bytes = info->vms_bytes;
 }
@@ -112,7 +128,8 @@ Site Collector::read_site(std::uint32_t id, Counters counters, const GroupedBloc
     out.frames = sites_[id].frames;
     out.thread = static_cast<std::int32_t>(site.thread);
     out.thread_name = sites_[id].thread_name;
-    out.total_frames = std::max<std::uint32_t>(static_cast<std::uint32_t>(out.frames.size()), site.python_total + site.native_total);
+    out.total_frames = std::max<std::uint32_t>(static_cast<std::uint32_t>(out.frames.size()),
+                                               site.python_total + site.native_total + sites_[id].inlined);
     const bool gone = !traced || site.slot != traced->slot();
     if (gone) {
         counters.freed_blocks = counters.allocated_blocks;
@@ -190,6 +207,7 @@ std::vector<std::string> Collector::notes() const {
         add(process->plan().notes);
         add(process->code_notes());
     }
+    if (servers_) add(servers_->notes());
     for (std::string& note : session_.mark_notes()) notes.push_back(std::move(note));
     if (dropped_ > 0) notes.push_back("of " + std::to_string(dropped_) + " processes that ended early only the totals are kept, not their lines");
     return notes;

@@ -29,12 +29,12 @@ bool same_code(const Mapping& a, const Mapping& b) {
 
 }  // namespace
 
-ProcessNames::ProcessNames(int pid) : pid_(pid), own_(std::make_shared<Program>(pid)) {
+ProcessNames::ProcessNames(int pid, Debuginfod* servers) : pid_(pid), servers_(servers), own_(std::make_shared<Program>(pid, servers)) {
     (void)own_->symbolizer.refresh();  // an ended target is noticed by who waits for it; names are then looked up as far as possible
 }
 
 ProcessNames::ProcessNames(int pid, const ProcessNames& parent)
-    : pid_(pid), inherited_(parent.inherited_ ? parent.inherited_ : parent.own_), code_(code_of(pid)) {
+    : pid_(pid), servers_(parent.servers_), inherited_(parent.inherited_ ? parent.inherited_ : parent.own_), code_(code_of(pid)) {
     // Right after the fork the child's mappings are the parent's.
     if (parent.inherited_ || code_.empty()) return;
     const bool known = inherited_->code.size() == code_.size() && std::equal(code_.begin(), code_.end(), inherited_->code.begin(), same_code);
@@ -53,13 +53,15 @@ NativeSymbolizer& ProcessNames::symbolizer_of(std::uint64_t return_address) {
     const Mapping* inherited = mapping_at(inherited_->code, return_address);
     if (!mapping || (inherited && same_code(*mapping, *inherited))) return inherited_->symbolizer;
     if (!own_) {
-        own_ = std::make_shared<Program>(pid_);
+        own_ = std::make_shared<Program>(pid_, servers_);
         (void)own_->symbolizer.refresh();
     }
     return own_->symbolizer;
 }
 
-const NativeLocation& ProcessNames::resolve(std::uint64_t return_address) { return symbolizer_of(return_address).resolve(return_address); }
+std::span<const NativeLocation> ProcessNames::resolve(std::uint64_t return_address) {
+    return symbolizer_of(return_address).resolve_all(return_address);
+}
 
 void ProcessNames::prepare(std::span<const std::uint64_t> return_addresses) {
     std::vector<std::uint64_t> inherited, own;
@@ -69,9 +71,14 @@ void ProcessNames::prepare(std::span<const std::uint64_t> return_addresses) {
     if (!own.empty() && own_) own_->symbolizer.prepare(own);
 }
 
+void ProcessNames::forget() {
+    if (inherited_) inherited_->symbolizer.forget();
+    if (own_) own_->symbolizer.forget();
+}
+
 void ProcessNames::code_changed() {
     // While the process lives: its files are held from now on.
-    if (!own_) own_ = std::make_shared<Program>(pid_);
+    if (!own_) own_ = std::make_shared<Program>(pid_, servers_);
     (void)own_->symbolizer.refresh();
     if (std::vector<Mapping> now = inherited_ ? code_of(pid_) : std::vector<Mapping>(); !now.empty()) code_ = std::move(now);
     misses_ = 0;

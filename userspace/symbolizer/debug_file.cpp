@@ -26,10 +26,10 @@ std::string build_id_path(std::span<const std::byte> build_id) {
 }
 
 // The target's own tree first: in a container it holds what fits the container's libraries.
-std::optional<ObjectFile> open_in(const UniqueFd& target_root, const std::string& path, auto&& belongs) {
+std::optional<ObjectFile> open_in(const UniqueFd& target_root, const std::string& path, ObjectFile::Kind kind, auto&& belongs) {
     for (const bool in_target : {true, false}) {
         const UniqueFd marked = in_target ? mark_file_in_root(target_root, path) : mark_file(AT_FDCWD, path);
-        Result<ObjectFile> file = marked ? ObjectFile::open(marked) : Error{"none"};
+        Result<ObjectFile> file = marked ? ObjectFile::open(marked, kind) : Error{"none"};
         if (file && belongs(*file)) return *std::move(file);
     }
     return std::nullopt;
@@ -37,9 +37,9 @@ std::optional<ObjectFile> open_in(const UniqueFd& target_root, const std::string
 
 bool same_bytes(std::span<const std::byte> a, std::span<const std::byte> b) { return std::ranges::equal(a, b); }
 
-std::optional<ObjectFile> find_by_build_id(std::span<const std::byte> build_id, const UniqueFd& target_root) {
+std::optional<ObjectFile> find_by_build_id(std::span<const std::byte> build_id, const UniqueFd& target_root, ObjectFile::Kind kind) {
     if (build_id.size() < 3 || build_id.size() > kMaxBuildIdBytes) return std::nullopt;
-    return open_in(target_root, build_id_path(build_id), [&](const ObjectFile& file) { return same_bytes(file.build_id(), build_id); });
+    return open_in(target_root, build_id_path(build_id), kind, [&](const ObjectFile& file) { return same_bytes(file.build_id(), build_id); });
 }
 
 bool checksum_is(const ObjectFile& file, GElf_Word wanted) {
@@ -63,19 +63,15 @@ std::vector<std::string> link_candidates(const std::string& path, const std::str
     return candidates;
 }
 
-}  // namespace
-
-std::optional<ObjectFile> find_debug_file(const ObjectFile& main, const std::string& path, const UniqueFd& target_root) {
-    const std::span<const std::byte> build_id = main.build_id();
-    if (std::optional<ObjectFile> found = find_by_build_id(build_id, target_root)) return found;
-
+std::optional<ObjectFile> find_by_link(const ObjectFile& main, std::span<const std::byte> build_id, const std::string& path,
+                                       const UniqueFd& target_root) {
     GElf_Word checksum = 0;
     const char* link = dwelf_elf_gnu_debuglink(main.elf(), &checksum);
     if (link == nullptr || !path.starts_with('/')) return std::nullopt;
     const std::string_view name = std::string_view(link).substr(0, 256);
     if (name.empty() || name == "." || name == ".." || name.find('/') != name.npos) return std::nullopt;
     for (const std::string& candidate : link_candidates(path, std::string(name))) {
-        std::optional<ObjectFile> found = open_in(target_root, candidate, [&](const ObjectFile& file) {
+        std::optional<ObjectFile> found = open_in(target_root, candidate, ObjectFile::Kind::program, [&](const ObjectFile& file) {
             return build_id.empty() ? checksum_is(file, checksum) : same_bytes(file.build_id(), build_id);
         });
         if (found) return found;
@@ -83,10 +79,29 @@ std::optional<ObjectFile> find_debug_file(const ObjectFile& main, const std::str
     return std::nullopt;
 }
 
-std::optional<ObjectFile> find_shared_debug_file(std::span<const std::byte> build_id, const std::string& name, const UniqueFd& target_root) {
-    if (std::optional<ObjectFile> found = find_by_build_id(build_id, target_root)) return found;
-    if (!name.starts_with('/')) return std::nullopt;
-    return open_in(target_root, name, [&](const ObjectFile& file) { return same_bytes(file.build_id(), build_id); });
+std::optional<ObjectFile> find_on_servers(std::span<const std::byte> build_id, Debuginfod* servers, ObjectFile::Kind kind) {
+    const UniqueFd marked = servers ? servers->find(build_id) : UniqueFd();
+    Result<ObjectFile> file = marked ? ObjectFile::open(marked, kind) : Error{"none"};
+    if (file && same_bytes(file->build_id(), build_id)) return *std::move(file);
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<ObjectFile> find_debug_file(const ObjectFile& main, const std::string& path, const UniqueFd& target_root, Debuginfod* servers) {
+    const std::span<const std::byte> build_id = main.build_id();
+    if (std::optional<ObjectFile> found = find_by_build_id(build_id, target_root, ObjectFile::Kind::program)) return found;
+    if (std::optional<ObjectFile> found = find_by_link(main, build_id, path, target_root)) return found;
+    return find_on_servers(build_id, servers, ObjectFile::Kind::program);
+}
+
+std::optional<ObjectFile> find_shared_debug_file(std::span<const std::byte> build_id, const std::string& name, const UniqueFd& target_root,
+                                                 Debuginfod* servers) {
+    if (std::optional<ObjectFile> found = find_by_build_id(build_id, target_root, ObjectFile::Kind::shared_debug)) return found;
+    if (!name.starts_with('/')) return find_on_servers(build_id, servers, ObjectFile::Kind::shared_debug);
+    std::optional<ObjectFile> found = open_in(target_root, name, ObjectFile::Kind::shared_debug,
+                                              [&](const ObjectFile& file) { return same_bytes(file.build_id(), build_id); });
+    return found ? std::move(found) : find_on_servers(build_id, servers, ObjectFile::Kind::shared_debug);
 }
 
 }  // namespace memtrace

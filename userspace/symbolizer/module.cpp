@@ -11,12 +11,12 @@
 
 namespace memtrace {
 
-Result<ModuleSymbols> ModuleSymbols::open(const UniqueFd& marked, const std::string& path, const UniqueFd& target_root) {
+Result<ModuleSymbols> ModuleSymbols::open(const UniqueFd& marked, const std::string& path, const UniqueFd& target_root, Debuginfod* servers) {
     Result<ObjectFile> main = ObjectFile::open(marked);
     if (!main) return std::move(main).error().in(path);
     ModuleSymbols module(*std::move(main));
     module.read_segments();
-    module.open_debug_information(path, target_root);
+    module.open_debug_information(path, target_root, servers);
     return module;
 }
 
@@ -33,10 +33,10 @@ void ModuleSymbols::read_segments() {
     }
 }
 
-void ModuleSymbols::open_debug_information(const std::string& path, const UniqueFd& target_root) {
+void ModuleSymbols::open_debug_information(const std::string& path, const UniqueFd& target_root, Debuginfod* servers) {
     const bool in_main = main_->has_section(".debug_info") || main_->has_section(".zdebug_info");
     if (!in_main) {
-        std::optional<ObjectFile> found = find_debug_file(*main_, path, target_root);
+        std::optional<ObjectFile> found = find_debug_file(*main_, path, target_root, servers);
         if (!found) return;
         debug_ = std::make_unique<ObjectFile>(*std::move(found));
     }
@@ -51,7 +51,7 @@ void ModuleSymbols::open_debug_information(const std::string& path, const Unique
         // missing anyway: better symbols than that.
         std::optional<ObjectFile> found;
         const std::span id(static_cast<const std::byte*>(build_id), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
-        if (size > 0) found = find_shared_debug_file(id, name, target_root);
+        if (size > 0) found = find_shared_debug_file(id, name, target_root, servers);
         if (found) shared_debug_ = std::make_unique<ObjectFile>(*std::move(found));
         if (shared_debug_) shared_dwarf_.reset(dwarf_begin_elf(shared_debug_->elf(), DWARF_C_READ, nullptr));
         if (!shared_dwarf_) return dwarf_.reset();
@@ -82,22 +82,21 @@ std::uint64_t ModuleSymbols::memory_bytes() const {
     return bytes;
 }
 
-std::optional<ModuleSymbols::Name> ModuleSymbols::name_of_call(std::uint64_t file_offset) {
+std::vector<ModuleSymbols::Name> ModuleSymbols::names_of_call(std::uint64_t file_offset) {
     // The byte before: a call that never returns may be its function's last instruction.
     const std::optional<std::uint64_t> address = file_offset > 0 ? address_of(file_offset - 1) : std::nullopt;
-    if (!address) return std::nullopt;
-    std::optional<UnitIndex::Place> place = units_ ? units_->find(*address) : std::nullopt;
-    if (place && place->whole_name && !place->function.empty()) return Name{std::move(place->file), place->line, std::move(place->function)};
-
-    const std::optional<SymbolTable::Symbol> symbol = symbol_at(*address);
-    if (place) {
-        // Without ".constprop.0" and the like: the line speaks of the function as it was written.
-        const bool better = symbol && (place->function.empty() || symbol->name.starts_with("_Z"));
-        if (better) place->function = demangle(symbol->name.substr(0, symbol->name.find('.')));
-        return Name{std::move(place->file), place->line, std::move(place->function)};
-    }
-    if (!symbol) return std::nullopt;
-    return Name{.function = fmt::format("{}+{:#x}", demangle(symbol->name), symbol->offset + 1)};
+    if (!address) return {};
+    std::vector<UnitIndex::Place> places = units_ ? units_->find(*address) : std::vector<UnitIndex::Place>();
+    const bool complete = !places.empty() && places.back().whole_name && !places.back().function.empty();
+    const std::optional<SymbolTable::Symbol> symbol = complete ? std::nullopt : symbol_at(*address);
+    if (places.empty() && !symbol) return {};
+    if (places.empty()) return {Name{.function = fmt::format("{}+{:#x}", demangle(symbol->name), symbol->offset + 1)}};
+    // Without ".constprop.0" and the like: the line speaks of the function as it was written.
+    if (symbol && (places.back().function.empty() || symbol->name.starts_with("_Z")))
+        places.back().function = demangle(symbol->name.substr(0, symbol->name.find('.')));
+    std::vector<Name> names;
+    for (UnitIndex::Place& place : places) names.push_back({std::move(place.file), place.line, std::move(place.function)});
+    return names;
 }
 
 }  // namespace memtrace

@@ -25,13 +25,14 @@ public:
         std::string function;  ///< With "+0x1f" when there is no line.
     };
 
-    /// `path` is the target's name for the file, `target_root` its "/" (may be none).
-    static Result<ModuleSymbols> open(const UniqueFd& marked, const std::string& path, const UniqueFd& target_root);
+    /// `path` is the target's name for the file, `target_root` its "/" (may be none), `servers` may be null.
+    static Result<ModuleSymbols> open(const UniqueFd& marked, const std::string& path, const UniqueFd& target_root, Debuginfod* servers);
     ModuleSymbols(ModuleSymbols&&) = default;
     ModuleSymbols& operator=(ModuleSymbols&&) = delete;  // member by member it would free files under their readers
 
-    /// What the call that returns to `file_offset` is called; nothing when not even a symbol is known.
-    std::optional<Name> name_of_call(std::uint64_t file_offset);
+    /// What the call that returns to `file_offset` is called: the innermost inlined function first, the one that is really there last.
+    /// Empty when not even a symbol is known.
+    std::vector<Name> names_of_call(std::uint64_t file_offset);
 
     /// Roughly the memory it keeps, file pages apart.
     [[nodiscard]] std::uint64_t memory_bytes() const;
@@ -52,7 +53,7 @@ private:
 
     explicit ModuleSymbols(ObjectFile main) : main_(std::make_unique<ObjectFile>(std::move(main))) {}
     void read_segments();
-    void open_debug_information(const std::string& path, const UniqueFd& target_root);
+    void open_debug_information(const std::string& path, const UniqueFd& target_root, Debuginfod* servers);
     [[nodiscard]] std::optional<std::uint64_t> address_of(std::uint64_t file_offset) const;
     std::optional<SymbolTable::Symbol> symbol_at(std::uint64_t address);
 

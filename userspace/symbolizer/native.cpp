@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "symbolizer/address_space.hpp"
 #include "symbolizer/bus_guard.hpp"
 #include "symbolizer/module.hpp"
+#include "symbolizer/perf_map.hpp"
 
 namespace memtrace {
 namespace {
@@ -21,7 +23,7 @@ constexpr std::uint64_t kMaxModuleBytes = std::uint64_t{40} << 20;
 constexpr std::ptrdiff_t kMaxModulesWithDebugInformation = 8;
 constexpr std::size_t kMaxModules = 64;
 // About 300 bytes each.
-constexpr std::size_t kMaxCachedResults = 32'768;
+constexpr std::size_t kMaxCachedResults = 98'304;
 constexpr std::size_t kMaxChangedRanges = 64;
 
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
@@ -35,17 +37,23 @@ struct NativeSymbolizer::State {
         [[nodiscard]] bool has_debug_information() const { return module && module->has_debug_information(); }
     };
 
-    explicit State(int pid) : space(pid) {}
+    using Locations = std::vector<NativeLocation>;
 
-    NativeLocation look_up(const AddressSpace::Place& place);
+    State(int pid, Debuginfod* debug_servers) : space(pid), servers(debug_servers), made_up(pid) {}
+
+    Locations look_up(std::uint64_t return_address, const AddressSpace::Place& place);
+    void forget(const std::function<bool(std::uint64_t)>& which);
     ModuleSymbols* module_of(const AddressSpace::Area& area);
     void keep_within_limits();
     void forget_changed();
 
     AddressSpace space;
+    Debuginfod* servers;
     std::unordered_map<AddressSpace::FileId, OpenModule> modules;
-    std::unordered_map<std::uint64_t, NativeLocation> results;
-    NativeLocation unmapped;  // not cached: code may be mapped there any time
+    PerfMap made_up;  // names of code without a file
+    std::unordered_map<std::uint64_t, Locations> results;
+    std::size_t cached = 0;  // locations in results
+    Locations passing;       // not cached: code may be mapped there any time, or a JIT name it later
     std::uint64_t uses = 0;
 };
 
@@ -54,7 +62,7 @@ ModuleSymbols* NativeSymbolizer::State::module_of(const AddressSpace::Area& area
     auto found = modules.find(area.file);
     if (found == modules.end()) {
         found = modules.try_emplace(area.file).first;
-        if (Result<ModuleSymbols> module = ModuleSymbols::open(space.mark(area.file), area.name, space.root()))
+        if (Result<ModuleSymbols> module = ModuleSymbols::open(space.mark(area.file), area.name, space.root(), servers))
             found->second.module.emplace(*std::move(module));
     }
     found->second.last_use = ++uses;
@@ -87,31 +95,40 @@ void NativeSymbolizer::State::keep_within_limits() {
 void NativeSymbolizer::State::forget_changed() {
     const std::vector<AddressSpace::Range> changed = space.take_changed();
     // Another program altogether (exec): cheaper to look up again than to search the cache that often.
-    if (changed.size() > kMaxChangedRanges) return results.clear();
-    for (const auto& [start, end] : changed) {
-        std::erase_if(results, [start = start, end = end](const auto& entry) { return entry.first > start && entry.first <= end; });
-    }
+    if (changed.size() > kMaxChangedRanges) return forget([](std::uint64_t) { return true; });
+    for (const auto& [start, end] : changed) forget([start = start, end = end](std::uint64_t address) { return address > start && address <= end; });
 }
 
-NativeLocation NativeSymbolizer::State::look_up(const AddressSpace::Place& place) {
+void NativeSymbolizer::State::forget(const std::function<bool(std::uint64_t)>& which) {
+    std::erase_if(results, [&](const auto& entry) {
+        const bool gone = which(entry.first);
+        if (gone) cached -= entry.second.size();
+        return gone;
+    });
+}
+
+NativeSymbolizer::State::Locations NativeSymbolizer::State::look_up(std::uint64_t return_address, const AddressSpace::Place& place) {
     const std::string& name = place.area->name;
+    const bool has_file = place.area->file != AddressSpace::kNoFile;
     // The last byte of the call is known to lie in the area; the address returned to need not.
     const std::uint64_t return_offset = place.file_offset + 1;
-    NativeLocation location{.module = name};
+    Locations locations;
     BusGuard guard;
-    ModuleSymbols* module = module_of(*place.area);
-    if (std::optional<ModuleSymbols::Name> found = module != nullptr ? module->name_of_call(return_offset) : std::nullopt) {
-        location.resolved = true;
-        location.file = std::move(found->file);
-        location.line = found->line;
-        location.function = std::move(found->function);
+    if (ModuleSymbols* module = module_of(*place.area)) {
+        for (ModuleSymbols::Name& found : module->names_of_call(return_offset))
+            locations.push_back({std::move(found.file), found.line, std::move(found.function), name, true});
+    } else if (const std::optional<std::string> found = made_up.find(return_address - 1, space.root())) {
+        locations.push_back({.file = "[JIT]", .function = *found, .module = name, .resolved = true});
     }
-    if (location.file.empty()) location.file = place.area->file != AddressSpace::kNoFile ? base_name(name) : name;
-    if (location.function.empty()) location.function = fmt::format("{:#x}", return_offset);
-    return location;
+    if (locations.empty()) locations.push_back({.module = name});
+    for (NativeLocation& location : locations) {
+        if (location.file.empty()) location.file = has_file ? base_name(name) : name;
+        if (location.function.empty()) location.function = fmt::format("{:#x}", return_offset);
+    }
+    return locations;
 }
 
-NativeSymbolizer::NativeSymbolizer(int pid) : state_(std::make_unique<State>(pid)) {
+NativeSymbolizer::NativeSymbolizer(int pid, Debuginfod* servers) : state_(std::make_unique<State>(pid, servers)) {
     // A process that is not there is not the constructor's failure: every address of it is unmapped, and refresh() says why.
     static_cast<void>(refresh());
 }
@@ -125,25 +142,35 @@ Result<void> NativeSymbolizer::refresh() {
     return done;
 }
 
-const NativeLocation& NativeSymbolizer::resolve(std::uint64_t return_address) {
+std::span<const NativeLocation> NativeSymbolizer::resolve_all(std::uint64_t return_address) {
     State& state = *state_;
     if (const auto known = state.results.find(return_address); known != state.results.end()) return known->second;
     const AddressSpace::Place place = state.space.find(return_address - 1);
     state.forget_changed();
     if (place.area == nullptr) {
-        state.unmapped = {.file = "[unmapped]", .function = fmt::format("{:#x}", return_address), .module = "[unmapped]"};
-        return state.unmapped;
+        state.passing = {{.file = "[unmapped]", .function = fmt::format("{:#x}", return_address), .module = "[unmapped]"}};
+        return state.passing;
     }
-    if (state.results.size() >= kMaxCachedResults) state.results.clear();
-    const NativeLocation& location = state.results.emplace(return_address, state.look_up(place)).first->second;
+    State::Locations found = state.look_up(return_address, place);
     state.keep_within_limits();
-    return location;
+    if (place.area->file == AddressSpace::kNoFile) {
+        state.passing = std::move(found);
+        return state.passing;
+    }
+    if (state.cached + found.size() > kMaxCachedResults) state.forget([](std::uint64_t) { return true; });
+    state.cached += found.size();
+    return state.results.emplace(return_address, std::move(found)).first->second;
 }
 
 void NativeSymbolizer::prepare(std::span<const std::uint64_t> return_addresses) {
     std::vector<std::uint64_t> sorted(return_addresses.begin(), return_addresses.end());
     std::sort(sorted.begin(), sorted.end());
-    for (const std::uint64_t address : sorted) resolve(address);
+    for (const std::uint64_t address : sorted) resolve_all(address);
+}
+
+void NativeSymbolizer::forget() {
+    state_->modules.clear();
+    state_->forget([](std::uint64_t) { return true; });
 }
 
 void NativeSymbolizer::release() {

@@ -11,6 +11,8 @@
 
 namespace memtrace {
 
+class Debuginfod;
+
 struct NativeLocation {
     /// Source file, absolute where the debug information tells; without it the object file's name ("libc.so.6"), "[vdso]",
     /// "[anon]" …; "[unmapped]" when no code is mapped there.
@@ -26,24 +28,31 @@ struct NativeLocation {
 
 /// Resolves return addresses of one process, on one thread. Reads the mappings when made and again when an address is in
 /// none of them (ever more rarely while that finds nothing new). Object files are opened when first needed; the most
-/// recently used stay open, at most eight with debug information and about 40 MiB of memory; the last 32 768 results are
-/// cached. The target may end meanwhile: the files of the first 256 mapped objects
-/// are held, so that what was mapped at the last reading stays resolvable, even deleted. Never uses the network.
+/// recently used stay open, at most eight with debug information and about 40 MiB of memory; the last 98 304 results (calls, inlined ones
+/// included) are cached. Code without a file is named by the target's perf-PID.map where a JIT writes one. The target may end meanwhile: the files of
+/// the first 256 mapped objects are held, so that what was mapped at the last reading stays resolvable, even deleted. Uses the network only by
+/// `servers`, and never waits for it.
 class NativeSymbolizer {
 public:
-    explicit NativeSymbolizer(int pid);
+    /// `servers`: where debug files come from that are not on this machine; null: from nowhere. Must outlive it.
+    explicit NativeSymbolizer(int pid, Debuginfod* servers = nullptr);
     ~NativeSymbolizer();
     NativeSymbolizer(NativeSymbolizer&&) noexcept;
     NativeSymbolizer& operator=(NativeSymbolizer&&) noexcept;
 
     /// `return_address`: where a call returns to; the line is the call's (looked up one byte before). The result is valid
     /// until the next call of a member.
-    const NativeLocation& resolve(std::uint64_t return_address);
+    const NativeLocation& resolve(std::uint64_t return_address) { return resolve_all(return_address).front(); }
+    /// The same with the functions that the innermost one was inlined into: each with the line of its call, the one that is really there last.
+    /// Never empty.
+    std::span<const NativeLocation> resolve_all(std::uint64_t return_address);
     /// Resolves many addresses into the cache, file by file: a mixed list would open and close big files in turn.
     void prepare(std::span<const std::uint64_t> return_addresses);
     /// Closes the object files and gives their memory back; what has been resolved stays cached. For the quiet time
     /// after a burst of new stacks.
     void release();
+    /// Forgets what has been resolved, too: new debug files have come.
+    void forget();
     /// Reads the mappings now, e.g. while the target still lives, and holds their files. What is no longer mapped stays
     /// known until something else takes its place. Fails when the process has ended or may not be read.
     Result<void> refresh();

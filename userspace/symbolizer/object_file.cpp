@@ -43,10 +43,11 @@ std::optional<std::uint64_t> decompressed_bytes(Elf* elf, Elf_Scn* section, std:
 }
 
 // The bytes that its compressed sections will take.
-Result<std::uint64_t> checked_contents(Elf* elf) {
+Result<std::uint64_t> checked_contents(Elf* elf, ObjectFile::Kind kind) {
     GElf_Ehdr header;
     if (elf_kind(elf) != ELF_K_ELF || gelf_getehdr(elf, &header) == nullptr) return Error{"not an ELF file"};
-    if (header.e_type != ET_EXEC && header.e_type != ET_DYN) return Error{"neither an executable nor a shared library"};
+    const bool is_shared_debug = kind == ObjectFile::Kind::shared_debug && header.e_type == ET_REL;
+    if (header.e_type != ET_EXEC && header.e_type != ET_DYN && !is_shared_debug) return Error{"neither an executable nor a shared library"};
     std::size_t names = 0;
     if (elf_getshdrstrndx(elf, &names) != 0) return Error{"damaged section headers"};
     std::uint64_t total = 0;
@@ -72,7 +73,7 @@ UniqueFd mark_file_in_root(const UniqueFd& root, const std::string& path) {
     return UniqueFd(static_cast<int>(::syscall(SYS_openat2, root.get(), path.c_str(), &how, sizeof how)));
 }
 
-Result<ObjectFile> ObjectFile::open(const UniqueFd& marked) {
+Result<ObjectFile> ObjectFile::open(const UniqueFd& marked, Kind kind) {
     struct stat status;
     if (!marked || ::fstat(marked.get(), &status) != 0) return Error{"no such file"};
     if (!S_ISREG(status.st_mode)) return Error{"not a regular file"};
@@ -86,7 +87,7 @@ Result<ObjectFile> ObjectFile::open(const UniqueFd& marked) {
     Elf* elf = elf_begin(fd.get(), ELF_C_READ_MMAP, nullptr);
     if (elf == nullptr) return Error{std::string("libelf: ") + elf_errmsg(-1)};
     ObjectFile file(std::move(fd), elf);
-    Result<std::uint64_t> bytes = checked_contents(elf);
+    Result<std::uint64_t> bytes = checked_contents(elf, kind);
     if (!bytes) return std::move(bytes).error();
     file.decompressed_bytes_ = *bytes;
     return file;

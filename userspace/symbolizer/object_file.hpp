@@ -25,9 +25,13 @@ UniqueFd mark_file_in_root(const UniqueFd& root, const std::string& path);
 /// An ELF executable, shared library or debug file.
 class ObjectFile {
 public:
+    enum class Kind : bool {
+        program,      ///< Or its own debug file.
+        shared_debug  ///< What dwz has taken out of several: it calls that a relocatable file.
+    };
     /// Refuses what is not a regular file, files over 4 GiB, other kinds of ELF, and debug sections that would
     /// decompress to more than 256 MiB (libdw keeps them in memory).
-    static Result<ObjectFile> open(const UniqueFd& marked);
+    static Result<ObjectFile> open(const UniqueFd& marked, Kind kind = Kind::program);
 
     [[nodiscard]] Elf* elf() const { return elf_.get(); }
     [[nodiscard]] int fd() const { return fd_.get(); }

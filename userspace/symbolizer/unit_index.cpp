@@ -2,6 +2,7 @@
 
 #include <dwarf.h>
 
+#include <algorithm>
 #include <string_view>
 #include <vector>
 
@@ -15,8 +16,9 @@ constexpr std::size_t kMaxRanges = 4'000'000;
 constexpr std::size_t kMaxEntriesOfUnit = 10'000'000;
 constexpr std::size_t kMaxNesting = 256;
 constexpr int kMaxReferences = 8;
-// Line table, abbreviations and functions of a unit, by the size of its .debug_info (measured with glibc and CPython).
-constexpr std::uint64_t kMemoryPerUnitByte = 3;
+// What is kept of a unit: rows of its line table (libdw's), two boundaries a range, and its abbreviations.
+constexpr std::uint64_t kMemoryPerRow = 48, kMemoryPerRange = 32, kMemoryPerInlined = 16, kMemoryPerUnit = 16'384;
+constexpr std::size_t kMaxInlined = 64;
 
 void add_ranges(Dwarf_Die& die, std::uint32_t depth, std::vector<RangeMap::Range>& ranges) {
     Dwarf_Addr base = 0;
@@ -42,29 +44,6 @@ bool holds_code(int tag) {
 }
 
 bool is_function(int tag) { return tag == DW_TAG_subprogram || tag == DW_TAG_inlined_subroutine; }
-
-// Depth-first with a list of its own: the nesting is the file's to choose, our stack is not.
-RangeMap read_functions(Dwarf_Die& unit) {
-    std::vector<RangeMap::Range> ranges;
-    std::vector<Dwarf_Die> path(1);
-    if (dwarf_child(&unit, &path[0]) != 0) return {};
-    for (std::size_t seen = 0; !path.empty() && seen < kMaxEntriesOfUnit; ++seen) {
-        Dwarf_Die die = path.back();
-        const int tag = dwarf_tag(&die);
-        if (is_function(tag)) add_ranges(die, static_cast<std::uint32_t>(path.size()), ranges);
-        Dwarf_Die child;
-        if (holds_code(tag) && path.size() < kMaxNesting && dwarf_child(&die, &child) == 0) {
-            path.push_back(child);
-            continue;
-        }
-        while (!path.empty()) {
-            Dwarf_Die current = path.back();
-            if (dwarf_siblingof(&current, &path.back()) == 0) break;
-            path.pop_back();
-        }
-    }
-    return RangeMap(std::move(ranges));
-}
 
 const char* text_of(Dwarf_Die& die, unsigned name) {
     Dwarf_Attribute attribute;
@@ -93,12 +72,27 @@ FunctionName name_of(Dwarf_Die die) {
     return name;
 }
 
-std::uint64_t size_of(Dwarf* dwarf, Dwarf_Die& unit) {
-    Dwarf_Off next = 0;
-    std::size_t header_bytes = 0;
-    const Dwarf_Off start = dwarf_dieoffset(&unit) - dwarf_cuoffset(&unit);
-    if (dwarf_nextcu(dwarf, start, &next, &header_bytes, nullptr, nullptr, nullptr) != 0) return 0;
-    return next - start;
+struct CallPlace {
+    const char* file;
+    std::uint32_t line;
+};
+
+std::optional<std::uint32_t> number_of(Dwarf_Die& die, unsigned name) {
+    Dwarf_Attribute attribute;
+    Dwarf_Word value = 0;
+    if (dwarf_attr(&die, name, &attribute) == nullptr || dwarf_formudata(&attribute, &value) != 0 || value > UINT32_MAX) return std::nullopt;
+    return static_cast<std::uint32_t>(value);
+}
+
+// Where an inlined function was called.
+std::optional<CallPlace> call_of(Dwarf_Die& unit, Dwarf_Die& inlined) {
+    const std::optional<std::uint32_t> file = number_of(inlined, DW_AT_call_file), line = number_of(inlined, DW_AT_call_line);
+    Dwarf_Files* files = nullptr;
+    std::size_t count = 0;
+    if (!file || !line || *line == 0 || dwarf_getsrcfiles(&unit, &files, &count) != 0 || *file >= count) return std::nullopt;
+    const char* name = dwarf_filesrc(files, *file, nullptr, nullptr);
+    if (name == nullptr) return std::nullopt;
+    return CallPlace{name, *line};
 }
 
 bool has_mangled_names(int language) {
@@ -124,36 +118,88 @@ UnitIndex::UnitIndex(Dwarf* dwarf) : dwarf_(dwarf) {
     units_ = RangeMap(std::move(ranges));
 }
 
-const RangeMap& UnitIndex::functions_of(Dwarf_Die& unit) {
+std::optional<Dwarf_Off> UnitIndex::Functions::around(Dwarf_Off inlined) const {
+    const auto found = std::lower_bound(inlined_into.begin(), inlined_into.end(), std::pair(inlined, Dwarf_Off{0}));
+    if (found == inlined_into.end() || found->first != inlined) return std::nullopt;
+    return found->second;
+}
+
+// Depth-first with a list of its own: the nesting is the file's to choose, our stack is not. Entries come in the order of the file.
+UnitIndex::Functions UnitIndex::read_functions(Dwarf_Die& unit) {
+    Functions functions;
+    std::vector<RangeMap::Range> ranges;
+    std::vector<Dwarf_Die> path(1);
+    if (dwarf_child(&unit, &path[0]) != 0) return functions;
+    for (std::size_t seen = 0; !path.empty() && seen < kMaxEntriesOfUnit; ++seen) {
+        Dwarf_Die die = path.back();
+        const int tag = dwarf_tag(&die);
+        if (is_function(tag)) add_ranges(die, static_cast<std::uint32_t>(path.size()), ranges);
+        if (tag == DW_TAG_inlined_subroutine) {
+            const auto around = std::find_if(path.rbegin() + 1, path.rend(), [](Dwarf_Die& outer) { return is_function(dwarf_tag(&outer)); });
+            if (around != path.rend()) functions.inlined_into.emplace_back(dwarf_dieoffset(&die), dwarf_dieoffset(&*around));
+        }
+        Dwarf_Die child;
+        if (holds_code(tag) && path.size() < kMaxNesting && dwarf_child(&die, &child) == 0) {
+            path.push_back(child);
+            continue;
+        }
+        while (!path.empty()) {
+            Dwarf_Die current = path.back();
+            if (dwarf_siblingof(&current, &path.back()) == 0) break;
+            path.pop_back();
+        }
+    }
+    functions.range_count = ranges.size();
+    functions.ranges = RangeMap(std::move(ranges));
+    return functions;
+}
+
+const UnitIndex::Functions& UnitIndex::functions_of(Dwarf_Die& unit) {
     const auto [entry, is_new] = functions_.try_emplace(dwarf_dieoffset(&unit));
     if (is_new) {
         entry->second = read_functions(unit);
-        memory_bytes_ += kMemoryPerUnitByte * size_of(dwarf_, unit);
+        Dwarf_Lines* lines = nullptr;
+        std::size_t rows = 0;
+        if (dwarf_getsrclines(&unit, &lines, &rows) != 0) rows = 0;
+        memory_bytes_ += kMemoryPerUnit + kMemoryPerRow * rows + kMemoryPerRange * entry->second.range_count +
+                         kMemoryPerInlined * entry->second.inlined_into.size();
     }
     return entry->second;
 }
 
-std::optional<UnitIndex::Place> UnitIndex::find(std::uint64_t address) {
-    const std::optional<std::uint64_t> unit_offset = units_.find(address);
-    Dwarf_Die unit;
-    if (!unit_offset || dwarf_offdie(dwarf_, *unit_offset, &unit) == nullptr) return std::nullopt;
-    Dwarf_Line* row = dwarf_getsrc_die(&unit, address);
-    int line = 0;
-    const char* file = row != nullptr ? dwarf_linesrc(row, nullptr, nullptr) : nullptr;
-    if (file == nullptr || dwarf_lineno(row, &line) != 0 || line <= 0) return std::nullopt;
-
-    const char* directory = text_of(unit, DW_AT_comp_dir);
-    Place place{.file = source_path(directory != nullptr ? directory : "", file), .line = static_cast<std::uint32_t>(line)};
-    const std::optional<std::uint64_t> function = functions_of(unit).find(address);
-    Dwarf_Die die;
-    if (!function || dwarf_offdie(dwarf_, *function, &die) == nullptr) return place;
-    const FunctionName name = name_of(die);
+void UnitIndex::name(Dwarf_Die& function, bool mangled_names, Place& place) const {
+    const FunctionName name = name_of(function);
     const char* best = name.linkage != nullptr ? name.linkage : name.plain;
     if (best != nullptr) place.function = demangle(best);
     // A name that is better not demangled is still a name in the source.
     if (name.plain != nullptr && place.function.starts_with("_Z")) place.function = demangle(name.plain);
-    place.whole_name = name.linkage != nullptr || !has_mangled_names(dwarf_srclang(&unit)) || dwarf_tag(&die) == DW_TAG_inlined_subroutine;
-    return place;
+    place.whole_name = name.linkage != nullptr || !mangled_names || dwarf_tag(&function) == DW_TAG_inlined_subroutine;
+}
+
+std::vector<UnitIndex::Place> UnitIndex::find(std::uint64_t address) {
+    const std::optional<std::uint64_t> unit_offset = units_.find(address);
+    Dwarf_Die unit;
+    if (!unit_offset || dwarf_offdie(dwarf_, *unit_offset, &unit) == nullptr) return {};
+    Dwarf_Line* row = dwarf_getsrc_die(&unit, address);
+    int line = 0;
+    const char* file = row != nullptr ? dwarf_linesrc(row, nullptr, nullptr) : nullptr;
+    if (file == nullptr || dwarf_lineno(row, &line) != 0 || line <= 0) return {};
+
+    const char* comp_dir = text_of(unit, DW_AT_comp_dir);
+    const std::string_view directory = comp_dir != nullptr ? comp_dir : "";
+    const bool mangled_names = has_mangled_names(dwarf_srclang(&unit));
+    const Functions& functions = functions_of(unit);
+    std::vector<Place> places{{.file = source_path(directory, file), .line = static_cast<std::uint32_t>(line)}};
+    std::optional<Dwarf_Off> function = functions.ranges.find(address);
+    Dwarf_Die die;
+    while (function && dwarf_offdie(dwarf_, *function, &die) != nullptr) {
+        name(die, mangled_names, places.back());
+        function = places.size() < kMaxInlined ? functions.around(*function) : std::nullopt;
+        const std::optional<CallPlace> call = function ? call_of(unit, die) : std::nullopt;
+        if (!call) break;
+        places.push_back({.file = source_path(directory, call->file), .line = call->line});
+    }
+    return places;
 }
 
 }  // namespace memtrace

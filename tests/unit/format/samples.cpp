@@ -52,7 +52,9 @@ Snapshot rich_snapshot() {
                            900'000'000,
                            301'000'000,
                            305'000'000,
-                           {{obj, 300'000'000, 304'000'000}, {malloc, 1'000'000, 2'000'000}}},
+                           {{obj, 300'000'000, 304'000'000}, {malloc, 1'000'000, 2'000'000}},
+                           false,
+                           17},
                           {-1, "caf\xc3\xa9\xff", 1, 0, ~std::uint64_t{0}, 0, 0, {}, true}};
     const FrameId put = interner.frame({"/srv/shop/cache.py", 88, "Cache.put", true, 90, 17, 4});
     const FrameId module = interner.frame({"/srv/\xe6\x97\xa5\xe6\x9c\xac/\xf0\x9f\x90\x8d.py", 3, "<module>", true});

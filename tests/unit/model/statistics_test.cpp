@@ -255,6 +255,33 @@ RULE("native lines are compared with native lines, and filtered as others are") 
           std::vector<std::string>{"libssl.so.3:0", "app.py:5"});
 }
 
+RULE("mixed lines put the Python frames in the place of the interpreter's evaluation loop") {
+    Snapshot snapshot = below_python();
+    snapshot.sites.resize(1);
+    Interner interner(snapshot);
+    const auto native = [&](std::string_view function) { return interner.frame({"python3.11", 0, function, false}); };
+    const FrameId extension = interner.frame({"_speed.c", 9, "scan", false}), python = interner.frame({"app.py", 5, "load", true});
+    Site& site = snapshot.sites.front();
+    const auto shown = [&] {
+        const Stack stack(snapshot, site, Lines::mixed);
+        std::string text;
+        for (std::size_t i = 0; i < stack.size(); ++i) text += snapshot.text(snapshot.frame(stack[i]).function) + " ";
+        return text;
+    };
+    for (const char* loop : {"_PyEval_EvalFrameDefault", "_PyEval_EvalFrameDefault+0x1a2b", "_PyEval_EvalFrameDefault.cold", "_TAIL_CALL_CALL"}) {
+        site.frames = {python, python, extension, native("cfunction_call"), native(loop), native("_PyEval_Vector"), native("main")};
+        CHECK(shown() == "scan cfunction_call load load ");
+    }
+    site.frames = {python, extension, native("_PyEval_EvalFrameDefaultish")};
+    CHECK(shown() == "scan _PyEval_EvalFrameDefaultish load ");
+    site.frames = {extension, native("_PyEval_EvalFrameDefault"), native("main")};  // its Python frames are not known
+    CHECK(shown() == "scan _PyEval_EvalFrameDefault main ");
+    site.frames = {python};
+    CHECK(shown() == "load ");
+    site.frames = {python, native("_PyEval_EvalFrameDefault")};
+    CHECK(shown() == "load ");
+}
+
 RULE("snapshots without sites give no statistics and no differences") {
     const Snapshot empty;
     CHECK(statistics(empty).empty());

@@ -2,6 +2,7 @@
 
 #include <elf.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -16,6 +17,7 @@
 using memtrace::ProcessInfo;
 using memtrace::read_process;
 using memtrace::Result;
+using memtrace::test::skip;
 
 namespace {
 
@@ -160,4 +162,26 @@ RULE("the auxiliary vector tells the entry point and program headers, and an abs
     CHECK(*memtrace::read_auxv(::getpid(), AT_PHDR) == ::getauxval(AT_PHDR));
     CHECK_FALSE(memtrace::read_auxv(::getpid(), 987654));
     CHECK_FALSE(memtrace::read_auxv(0x7ffffffe, AT_ENTRY));
+}
+
+RULE("a process in another pid namespace has its number there, too") {
+    const int pid = ::fork();
+    if (pid == 0) {
+        if (::unshare(CLONE_NEWPID) != 0) ::_exit(1);
+        const int child = ::fork();
+        if (child == 0) {
+            ::pause();
+            ::_exit(0);
+        }
+        // The namespace ends with its first process.
+        Result<ProcessInfo> info = read_process(child);
+        ::kill(child, SIGKILL);
+        ::waitpid(child, nullptr, 0);
+        ::_exit(info && info->pid == child && info->namespace_pid == 1 ? 0 : 2);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(pid, &status, 0) == pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 1) skip("no right to make a pid namespace");
+    CHECK(status == 0);
+    CHECK(read_process(::getpid())->namespace_pid == ::getpid());
 }
