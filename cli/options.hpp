@@ -27,6 +27,7 @@ struct TraceOptions {
     std::optional<std::uint64_t> live_blocks;
     std::optional<std::uint32_t> sites;
     bool redirect = true;
+    std::vector<std::string> allocator_prefixes;  ///< Beside those that are known.
     std::optional<double> max_overhead;  ///< Percent of one core.
     bool follow = false;
     bool threads = false;
@@ -71,6 +72,7 @@ struct ProbesOptions {
     int pid = 0;
     double seconds = 1;  ///< How long hits are counted.
     bool redirect = true;
+    std::vector<std::string> allocator_prefixes;
 };
 struct DoctorOptions {};
 struct ExportOptions {
