@@ -144,6 +144,7 @@ struct mt_code_cell {
 
 /* ---- processes ----------------------------------------------------------------------------------------------------- */
 
+#define MT_CACHE_LINE 64
 struct mt_usage {
     __u64 bytes;                /* live now */
     __u64 peak_bytes;           /* before they last became fewer: the peak is this or `bytes`, whichever is more */
@@ -207,12 +208,13 @@ struct mt_process {
     __u32 ended;                /* the image is gone (exec): nothing is counted any more */
     __u32 generation;           /* of its blocks: another one after all were forgotten (clear) */
     __u32 reserved;
-    struct mt_usage total;
-    struct mt_usage domains[MT_DOMAIN_COUNT];
     __u64 pythons_known;
     struct mt_python pythons[MT_MAX_INTERPRETERS];
     __u64 wrapper_calls_known;
     struct mt_wrapper_call wrapper_calls[MT_MAX_WRAPPER_CALLS];
+    /* Written by every event of every thread, hence in a cache line that nothing is in that is only read. */
+    struct mt_usage total __attribute__((aligned(MT_CACHE_LINE)));
+    struct mt_usage domains[MT_DOMAIN_COUNT];
 };
 
 /* ---- forks ---------------------------------------------------------------------------------------------------------- */
