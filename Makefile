@@ -74,6 +74,19 @@ $(B)/obj/%.o: %.cpp | $(SKELETONS)
 	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c $< -o $@
 $(call obj,$(BENCH_SRC)): | $(B)/gen/memleak.skel.h
 
+# Catch2 is most of what a test's compiler reads: it is read once. Tests run for moments, so optimising them takes longer than it saves.
+CATCH_PCH  := $(B)/pch/catch.hpp
+TEST_FLAGS := $(patsubst -O2,-O1,$(patsubst -g,-g1,$(CXXFLAGS)))
+TEST_OBJ   := $(filter-out $(B)/obj/tests/support/main.o,$(call obj,$(wildcard tests/*/*.cpp tests/unit/*/*.cpp)))
+$(TEST_OBJ): private CPPFLAGS += -include $(CATCH_PCH)
+$(TEST_OBJ): private override CXXFLAGS := $(TEST_FLAGS)
+$(TEST_OBJ): $(CATCH_PCH).gch
+$(CATCH_PCH).gch: tests/support/catch.hpp | $(B)/.test-dependencies
+	$(call say,CXX,$<)
+	@mkdir -p $(@D)
+	@echo '#include "support/catch.hpp"' > $(CATCH_PCH)
+	$(Q)$(CXX) $(CPPFLAGS) $(TEST_FLAGS) -x c++-header $(CATCH_PCH) -o $@
+
 $(B)/libmemtrace.a: $(call obj,$(LIB_SRC))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^

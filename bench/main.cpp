@@ -23,6 +23,7 @@ constexpr Measurement measurements[] = {
     {"contention", measure_contention},
     {"tables", measure_tables},
     {"checkpoints", measure_checkpoints},
+    {"snapshots", [](const Calibration&, std::vector<Figure>& figures) { return measure_snapshots(figures); }},
     {"tracer", [](const Calibration&, std::vector<Figure>& figures) { return measure_tracer(figures); }},
     {"python", measure_python, true},
     {"first-sight", measure_first_sight, true},

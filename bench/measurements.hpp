@@ -23,6 +23,8 @@ Result<void> measure_attach(const Calibration& calibration, std::vector<Figure>&
 Result<void> measure_tables(const Calibration& calibration, std::vector<Figure>& figures);
 /// The pause of a checkpoint.
 Result<void> measure_checkpoints(const Calibration& calibration, std::vector<Figure>& figures);
+/// Snapshots of a million stacks: reading, ordering, comparing; and how large files are.
+Result<void> measure_snapshots(std::vector<Figure>& figures);
 /// The program itself beside a busy target, one refresh a second.
 Result<void> measure_tracer(std::vector<Figure>& figures);
 

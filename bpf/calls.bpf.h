@@ -24,7 +24,7 @@ static __always_inline void old_put_back(struct mt_process *process, const struc
         return;
     if (block_put(process, call->old_address, &call->old, &replaced) == LIVE_FULL) {
         count_loss(MT_LOST_LIVE_FULL);
-        block_freed(process, &call->old);
+        block_freed(process, call->old_address, &call->old);
     }
 }
 
@@ -39,7 +39,7 @@ static __always_inline void call_abandon(struct mt_process *process, struct call
     if (call->at_exits)
         old_put_back(process, call);
     else if (old_counts(process, call))
-        block_freed(process, &call->old);
+        block_freed(process, call->old_address, &call->old);
     call->stack_pointer = 0;
 }
 
@@ -167,7 +167,7 @@ static __always_inline __u64 call_result(const struct call *call, __u64 returned
 static __always_inline void old_released(struct mt_process *process, const struct call *call)
 {
     if (old_counts(process, call))
-        block_freed(process, &call->old);
+        block_freed(process, call->old_address, &call->old);
     else if (call->old_unknown || call->old_address)
         count_loss(shape_is_mapping(call->shape) ? MT_UNTRACKED_UNMAPS : MT_UNTRACKED_FREES);
 }
@@ -203,6 +203,8 @@ static __always_inline void call_settle(struct pt_regs *ctx, struct mt_process *
         return;
     }
     block_allocated(process, block, site, call->domain, call->size_bytes);
+    if (!shape_is_mapping(call->shape))
+        t->newest = block;
 }
 
 /* At a return probe. */

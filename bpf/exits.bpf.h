@@ -15,7 +15,7 @@ static __always_inline void call_resume(struct mt_process *process, struct threa
     *call = t->left;
     t->left.stack_pointer = 0;
     if (returned && block_take(process, returned, &inner))
-        block_freed(process, &inner);
+        block_freed(process, returned, &inner);
     if (call->old_address && !block_take(process, call->old_address, &call->old))
         call->old_address = 0;
 }

@@ -147,7 +147,7 @@ __noinline int block_inherit(struct mt_process *child, __u64 address, const stru
         return 0;
     }
     if (result == LIVE_REPLACED) /* copied before it changed, and again after */
-        block_freed(child, &old);
+        block_freed(child, 0, &old);
     if (!site)
         return 0;
     site_allocated(site, own.size_bytes);

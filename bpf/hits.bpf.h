@@ -72,6 +72,7 @@ static __always_inline struct thread *this_thread(const struct mt_process *proce
     if (t->slot != process->slot) { /* an exec since: its addresses mean nothing any more */
         t->slot = process->slot;
         t->released = 0;
+        t->newest = 0;
         t->tid = 0;
         __builtin_memset(t->python_threads, 0, sizeof(t->python_threads));
         __builtin_memset(t->thread_local_at, 0, sizeof(t->thread_local_at));

@@ -15,6 +15,7 @@ const volatile __u64 pid_namespace_inode = 0;
 const volatile bool follows_forks = false;   /* or all that serves forks only is left out */
 const volatile bool threads_apart = false;   /* sites of different threads are different sites */
 const volatile __u32 occupied_shift = 0;     /* buckets that share a bit in occupied[]: log2 */
+const volatile bool tells_calls = false;     /* each block that is allocated or freed goes to mt_calls */
 const volatile bool initial_pid_namespace = false; /* ours is: numbers of processes in containers are known, too */
 
 /* Written by the reader while we run. */
@@ -25,6 +26,9 @@ __u64 losses[MT_LOSS_COUNT];
 
 /* How often marked functions began and ended: two counters each. */
 __u64 mark_hits[MT_MAX_MARKS * MT_MARK_KINDS];
+
+/* Blocks that mt_calls had no room for. */
+__u64 calls_untold;
 
 /* Number of the next change in mt_journal. */
 __u64 next_change;
@@ -152,6 +156,12 @@ struct {
     __uint(max_entries, 1 << 18);
 } mt_marks SEC(".maps");
 
+/* Single blocks for the reader, where it wants to hear of each; a page otherwise. Full: calls_untold; nobody waits, and no number depends on it. */
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 4096);
+} mt_calls SEC(".maps");
+
 /* One call in progress: what its entry knew, until its return. */
 struct call {
     __u64 stack_pointer;        /* at entry, where the return address stands; 0 = none in progress */
@@ -182,6 +192,7 @@ struct thread {
     __u64 released;                          /* block last freed in a Python process: a lower domain may get it next */
     __u64 released_at;                       /* stack pointer then */
     __u32 released_domain;
+    __u64 newest;                            /* block it allocated last; 0: freed since, or none */
     __u32 slot;                              /* of the process image that the following belongs to */
     __u32 tid;                               /* where threads are kept apart; 0 = not looked up */
     __u64 identity;                          /* which thread, of all that have that number */

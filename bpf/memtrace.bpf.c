@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Where the kernel comes in: one program a kind of probe. Which function it was is in the attach cookie (MT_COOKIE).
  * Read on: hits.bpf.h (whose probe), calls.bpf.h (entry to return), exits.bpf.h (where exceptions may come instead), releases.bpf.h (the end
- * of a block), stacks.bpf.h (whose line), live.bpf.h (which block), sites.bpf.h (the sums); forks.bpf.h (what a child inherits), marks.bpf.h
- * (named moments). */
+ * of a block), stacks.bpf.h (whose line), live.bpf.h (which block), sites.bpf.h (the sums), tell.bpf.h (each of them); forks.bpf.h (what a
+ * child inherits), marks.bpf.h (named moments). */
 #include "exits.bpf.h"
 #include "forks.bpf.h"
 #include "kernel_stack.bpf.h"

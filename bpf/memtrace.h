@@ -112,13 +112,15 @@ struct mt_site {
     __u64 allocated_bytes;
     __u64 freed_blocks;
     __u64 freed_bytes;
-    __u32 flags;
-    __u16 slot;
+    __u64 temporary_blocks;     /* of the freed ones: by the thread that allocated them, before it allocated again */
+    __u8 flags;
     __u8 domain;
     __u8 python_frames;         /* stored; in the stack record before the native ones */
-    __u32 native_frames;        /* stored */
-    __u32 python_total;         /* true depth when the site was new; MT_MAX_DEPTH more than stored stand for that many or more */
-    __u32 native_total;         /* the same; one more than stored when truncated */
+    __u8 native_frames;         /* stored */
+    __u16 slot;
+    __u16 python_total;         /* true depth when the site was new; MT_MAX_DEPTH more than stored stand for that many or more */
+    __u16 native_total;         /* the same; one more than stored when truncated */
+    __u16 reserved;
     __u32 thread;               /* its number, where threads are kept apart; one site, one cache line */
 };
 
@@ -307,6 +309,18 @@ struct mt_mark_event {
 struct mt_named_mark_event {
     struct mt_mark_event mark;
     char name[MT_MARK_NAME_BYTES];
+};
+
+/* A block that was allocated or freed, where each is told (--trace). Through a ring of its own, which may be full while all else is right. */
+struct mt_call_event {
+    __u64 time_ns;              /* monotonic */
+    __u64 address;
+    __u64 size_bytes;
+    __u32 process;              /* its index */
+    __u32 tid;
+    __u32 site;                 /* where it was allocated */
+    __u32 freed;                /* 0: allocated */
+    char comm[MT_THREAD_NAME_BYTES];
 };
 
 /* A code object at first sight, copied before it can die. A longer text is cut; lengths are the true ones. */

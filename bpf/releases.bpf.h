@@ -25,7 +25,7 @@ __noinline int mapping_take(struct mt_process *process, __u64 address, __u64 siz
     taken->size_bytes = size;
     if (block_put(process, address + size, &rest, &replaced) == LIVE_FULL) {
         count_loss(MT_LOST_LIVE_FULL);
-        block_freed(process, &rest);
+        block_freed(process, address + size, &rest);
         return true;
     }
     /* One block became two: the site's count follows. */
@@ -49,6 +49,7 @@ static __always_inline void release_block(struct pt_regs *ctx, struct mt_process
                                           __u64 address, __u32 shape)
 {
     struct mt_block block;
+    bool temporary;
 
     if (process->pythons_known) {
         /* PyObject_Free and PyMem_Free hand large blocks on to PyMem_RawFree and that to free: one block, one free. Between the
@@ -64,8 +65,11 @@ static __always_inline void release_block(struct pt_regs *ctx, struct mt_process
         if (domain >= MT_DOMAIN_RAW)
             python_memory_freed(process, t, address);
     }
+    temporary = t->newest == address;
+    if (temporary)
+        t->newest = 0;
     if (shape == MT_SHAPE_FREE_OUTER ? block_take(process, address, &block) : block_take_here(process, address, &block))
-        block_freed(process, &block);
+        block_settled(process, address, &block, temporary);
     else if (shape != MT_SHAPE_FREE_INNER && !inside_heap_call(ctx, t))
         count_loss(MT_UNTRACKED_FREES);
 }
@@ -81,7 +85,7 @@ static __always_inline void release_mappings(struct pt_regs *ctx, struct mt_proc
 
         if (!mapping_take(process, address, size, &block))
             break;
-        block_freed(process, &block);
+        block_freed(process, address, &block);
         taken = whole_pages(block.size_bytes);
         if (taken >= size)
             return;

@@ -3,8 +3,10 @@
 #define MEMTRACE_SITES_BPF_H
 
 #include "journal.bpf.h"
+#include "tell.bpf.h"
 
 #define SITE_NONE 0xffffffffU
+_Static_assert(MT_MAX_FRAMES < 256 && MT_MAX_DEPTH + MT_MAX_FRAMES < 65536, "struct mt_site counts frames in so many bits");
 
 static __always_inline struct mt_site *site_at(__u32 id)
 {
@@ -66,8 +68,9 @@ static __always_inline void site_freed(struct mt_site *site, __u64 blocks, __u64
     __sync_fetch_and_add(&site->freed_blocks, blocks);
 }
 
-/* Settles a block that was taken out of the live table. */
-static __always_inline void block_freed(struct mt_process *process, const struct mt_block *block)
+/* Settles a block that was taken out of the live table. `temporary`: its thread has allocated nothing since. `address`: 0 where it was not
+ * the program that freed it. */
+static __always_inline void block_settled(struct mt_process *process, __u64 address, const struct mt_block *block, bool temporary)
 {
     struct mt_site *site;
 
@@ -77,7 +80,16 @@ static __always_inline void block_freed(struct mt_process *process, const struct
     if (!site)
         return; /* ids in the live table come from the site table: never */
     site_freed(site, 1, block->size_bytes);
+    if (temporary)
+        __sync_fetch_and_add(&site->temporary_blocks, 1);
     process_shrink(process, site->domain, block->size_bytes);
+    if (tells_calls && address)
+        tell_call(process, address, block, 1);
+}
+
+static __always_inline void block_freed(struct mt_process *process, __u64 address, const struct mt_block *block)
+{
+    block_settled(process, address, block, false);
 }
 
 /* Counts a new block of an existing site, or says why not. */
@@ -98,7 +110,7 @@ static __always_inline void block_allocated(struct mt_process *process, __u64 ad
         /* Mappings are replaced in the ordinary course of things: by MAP_FIXED, or after parts of a container were unmapped. */
         if (old && old->domain != MT_DOMAIN_MMAP)
             count_loss(MT_LOST_FREE);
-        block_freed(process, &replaced);
+        block_freed(process, address, &replaced);
     }
     if (site_id == MT_SITE_CONTAINER)
         return;
@@ -107,6 +119,8 @@ static __always_inline void block_allocated(struct mt_process *process, __u64 ad
         return; /* as above: never */
     site_allocated(site, size_bytes);
     process_grow(process, domain, size_bytes); /* another thread may just be publishing the site */
+    if (tells_calls)
+        tell_call(process, address, &block, 0);
 }
 
 static __always_inline __u64 hash_word(__u64 hash, __u64 word)

@@ -1,13 +1,18 @@
 // `checkpoint`, `checkpoints`, `snapshot`, `status`, `where`, `stop`: requests to a running trace.
 #include "ask.hpp"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
 
 #include "commands.hpp"
+#include "control/socket_path.hpp"
 #include "control_view.hpp"
 #include "format/output_file.hpp"
 #include "format/pprof.hpp"
 #include "format/text.hpp"
+#include "logged_ending.hpp"
 
 namespace memtrace::cli {
 namespace {
@@ -34,8 +39,20 @@ Result<int> show_checkpoint(const Json& json) {
 }
 
 Result<int> save(const ControlOptions& options, const std::string& bytes) {
+    if (options.output == "-") {
+        if (isatty(STDOUT_FILENO)) return Error{"a snapshot is no text for a terminal", "-o FILE, or `-o - | …`"};
+        if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size() || std::fflush(stdout) != 0)
+            return errno_error("writing the snapshot to standard output", errno);
+        return 0;
+    }
     if (Result<void> done = write_output(options.output, bytes); !done) return std::move(done).error().in("snapshot " + options.output);
     return 0;
+}
+
+// Who answers at a socket elsewhere may be anybody, and name any file.
+bool is_own(const std::filesystem::path& log, const ControlOptions& options, const Json& reply) {
+    if (options.socket.empty()) return log == control::log_of(static_cast<int>(count_of(reply, "pid")));
+    return log == std::filesystem::absolute(options.socket + ".log");
 }
 
 // What it could not do at its end it tells in its log, which it removes otherwise.
@@ -47,6 +64,12 @@ Result<int> stop(const ControlOptions& options) {
     if (!client->wait_for_end(end_limit)) return Error{"the tracer has not ended after two minutes", "see what holds it: `ps -C memtrace-bpf`"};
     const std::string log = text_of(reply->json, "log");
     std::error_code code;
+    if (const std::optional<LoggedEnding> ending = is_own(log, options, reply->json) ? read_ending(log) : std::nullopt) {
+        std::fputs(ending->said.c_str(), stderr);
+        unlink(log.c_str());
+        rmdir(control::socket_folder);  // refused while anything is in it
+        return ending->status;
+    }
     if (!log.empty() && std::filesystem::exists(log, code)) return Error{"the trace ended with a failure", "its messages are in " + log};
     say("the trace of pid " + std::to_string(count_of(reply->json, "pid")) + " has ended\n");
     return 0;

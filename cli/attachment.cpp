@@ -35,6 +35,7 @@ Result<void> Attachment::attach() {
     SessionOptions wanted{options_.live_blocks, options_.sites, options_.frames, options_.redirect, options_.allocator_prefixes};
     wanted.follow = options_.follow;
     wanted.threads = options_.threads;
+    wanted.calls = options_.leaks && options_.leaks->show_calls;
     for (const std::string& text : options_.marks)
         if (Result<WantedMark> mark = parse_mark(text)) wanted.marks.push_back(*std::move(mark));
     if (options_.follow || launched_) wanted.hold = [this](int pid) { return hold(pid); };

@@ -74,6 +74,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     StartOptions start;
     start.trace.snapshot_template = trace.snapshot_template;
     ControlOptions control;
+    LeaksOptions leaks;
 
     // What stands behind "--" is another program's command line: none of our business.
     char** const separator = std::find_if(argv + 1, argv + argc, [](const char* word) { return std::strcmp(word, "--") == 0; });
@@ -94,6 +95,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     add_probes_options(*probes_command, probes);
     CLI::App* start_command = app.add_subcommand("start", "Trace a running process in the background; the commands below talk to it");
     add_start_options(*start_command, start);
+    CLI::App* leaks_command = app.add_subcommand("leaks", "What stacks have allocated and not freed, as bcc's memleak shows it");
+    add_leaks_options(*leaks_command, leaks);
     add_control_commands(app, control);
     CLI::App* doctor_command = app.add_subcommand("doctor", "What this kernel and user can do, and what that limits");
 
@@ -115,9 +118,11 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     const char* problem = nullptr;
     const std::vector<CLI::Option*> set = app.get_options([](const CLI::Option* option) { return option->count() > 0; });
     if (has_subcommand && !set.empty()) problem = "a subcommand takes its options behind it, not before";
-    if (has_subcommand && (has_command || trace.pid)) problem = "a subcommand takes neither -- COMMAND nor a -p before it";
+    const bool runs_command = !has_subcommand || leaks_command->parsed();
+    if (has_subcommand && ((has_command && !runs_command) || trace.pid))
+        problem = "a subcommand other than leaks takes neither -- COMMAND nor a -p before it";
     if (!has_subcommand && has_command && trace.pid) problem = "give either -p PID or -- COMMAND, not both";
-    if (!has_subcommand && has_command && trace.command.empty()) problem = "-- must be followed by a command";
+    if (runs_command && has_command && trace.command.empty()) problem = "-- must be followed by a command";
     if (!has_subcommand && !has_command && !trace.pid) problem = "what shall be traced? Give -p PID or -- COMMAND (--help shows examples)";
     for (std::string* socket : {&trace.socket, &start.trace.socket, &control.socket}) take_environment(*socket);
     if (diff.pid) take_environment(diff.socket);
@@ -130,6 +135,12 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     }
     const Result<void> views[] = {check(trace.view), check(start.trace.view), check(stats.view, stats.report), check(diff.view, diff.report),
                                   check_growth(diff)};
+    if (leaks_command->parsed()) {
+        leaks.trace.command = std::move(trace.command);
+        if (Result<void> taken = take_leaks_words(leaks, leaks_command->get_option("WORDS")->results()); !taken) return wrong(taken.error());
+        if (Result<void> sense = check(leaks.trace.view); !sense) return wrong(sense.error());
+        return Options(leaks);
+    }
     for (const Result<void>& sense : views)
         if (!sense) return wrong(sense.error());
     if (stats_command->parsed()) return Options(stats);

@@ -13,6 +13,16 @@
 
 namespace memtrace::cli {
 
+/// What `leaks` shows in place of the top: stacks and what they have not freed, as bcc's memleak does.
+struct LeaksReport {
+    unsigned stacks = 10;
+    bool show_blocks = false;       ///< Each outstanding block, too.
+    bool show_calls = false;        ///< Each block as it is allocated or freed.
+    bool histogram = false;         ///< Of sizes and ages.
+    bool age_given = false;         ///< Else all ages count once the program has ended.
+    std::optional<unsigned> count;  ///< Reports, of which the last one ends the trace; none: until it is ended.
+};
+
 struct TraceOptions {
     int pid = 0;  ///< 0: `command` is run instead.
     std::vector<std::string> command;
@@ -40,6 +50,11 @@ struct TraceOptions {
     std::optional<std::uint64_t> fail_over, fail_growth;  ///< Bytes; more make the exit status 3.
     std::string summary;                                  ///< --summary; empty: none.
     std::string log;                                      ///< Of a trace in the background, which shows nothing.
+    std::optional<LeaksReport> leaks;
+};
+struct LeaksOptions {
+    TraceOptions trace;
+    std::string file;  ///< A snapshot; empty: `trace` is done.
 };
 struct StartOptions {
     TraceOptions trace;
@@ -85,8 +100,8 @@ struct ImportOptions {
     std::string file, output;
 };
 
-using Options =
-    std::variant<TraceOptions, StatsOptions, DiffOptions, ProbesOptions, DoctorOptions, StartOptions, ControlOptions, ExportOptions, ImportOptions>;
+using Options = std::variant<TraceOptions, StatsOptions, DiffOptions, ProbesOptions, DoctorOptions, StartOptions, ControlOptions, ExportOptions,
+                             ImportOptions, LeaksOptions>;
 
 /// Either what to do, or the exit status of a run that ended with the parsing (--help, --version, a usage error: printed already).
 std::variant<Options, int> parse_options(int argc, char** argv);

@@ -45,7 +45,7 @@ void add_control_commands(CLI::App& app, ControlOptions& options) {
     add_no_stop(*checkpoint, options);
     add_json(*add_command(app, options, Do::checkpoints, "checkpoints", "The checkpoints of a running trace"), options);
     CLI::App* snapshot = add_command(app, options, Do::snapshot, "snapshot", "Write the state of a running trace, or a checkpoint, to a file");
-    snapshot->add_option("-o,--output", options.output, "The file")->required()->type_name("FILE");
+    snapshot->add_option("-o,--output", options.output, "The file; - is standard output")->required()->type_name("FILE");
     snapshot->add_option("--checkpoint", options.request.checkpoint, "A checkpoint's name (default: the state now)")->type_name("NAME");
     add_no_stop(*snapshot, options);
     add_json(*add_command(app, options, Do::status, "status", "What a running trace has seen and costs"), options);

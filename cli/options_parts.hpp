@@ -23,6 +23,11 @@ void add_stats_options(CLI::App& app, StatsOptions& stats);
 void add_diff_options(CLI::App& app, DiffOptions& diff);
 void add_export_options(CLI::App& app, ExportOptions& options);
 void add_import_options(CLI::App& app, ImportOptions& options);
+/// What `leaks` takes of them: what is traced, and with how much room.
+void add_capture_options(CLI::App& app, TraceOptions& trace);
+void add_leaks_options(CLI::App& app, LeaksOptions& leaks);
+/// Its words that are no options: FILE, or INTERVAL and COUNT. Why that makes no sense.
+Result<void> take_leaks_words(LeaksOptions& leaks, const std::vector<std::string>& words);
 void add_start_options(CLI::App& app, StartOptions& start);
 /// The subcommands that talk to a running trace. The one that is parsed fills `control`.
 void add_control_commands(CLI::App& app, ControlOptions& control);

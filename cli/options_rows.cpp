@@ -10,11 +10,22 @@ namespace {
 const std::map<std::string, GroupBy> groups{{"line", GroupBy::line},     {"lineno", GroupBy::line},         {"file", GroupBy::file},
                                             {"filename", GroupBy::file}, {"traceback", GroupBy::traceback}, {"function", GroupBy::function},
                                             {"domain", GroupBy::domain}, {"process", GroupBy::process},     {"thread", GroupBy::thread}};
-const std::map<std::string, Order> orders{{"size", Order::size},   {"count", Order::count}, {"diff", Order::diff},
-                                          {"alloc", Order::alloc}, {"freed", Order::freed}, {"age", Order::age}};
-const std::map<std::string, Column> columns{
-    {"size", Column::size}, {"count", Column::count}, {"average", Column::average}, {"allocated", Column::allocated}, {"freed", Column::freed},
-    {"rate", Column::rate}, {"age", Column::age},     {"domain", Column::domain},   {"function", Column::function}};
+const std::map<std::string, Order> orders{{"size", Order::size},           {"count", Order::count},           {"diff", Order::diff},
+                                          {"alloc", Order::alloc},         {"freed", Order::freed},           {"age", Order::age},
+                                          {"temporary", Order::temporary}, {"alloc-rate", Order::alloc_rate}, {"free-rate", Order::free_rate}};
+const std::map<std::string, Column> columns{{"size", Column::size},
+                                            {"count", Column::count},
+                                            {"average", Column::average},
+                                            {"allocated", Column::allocated},
+                                            {"freed", Column::freed},
+                                            {"rate", Column::rate},
+                                            {"age", Column::age},
+                                            {"domain", Column::domain},
+                                            {"function", Column::function},
+                                            {"temporary", Column::temporary},
+                                            {"alloc-rate", Column::alloc_rate},
+                                            {"free-rate", Column::free_rate},
+                                            {"byte-rate", Column::byte_rate}};
 const std::map<std::string, Colour> colours{{"auto", Colour::automatic}, {"always", Colour::always}, {"never", Colour::never}};
 
 template <typename Value>
@@ -113,7 +124,8 @@ void add_row_options(CLI::App& app, ViewOptions& view) {
         ->check(CLI::Validator(wrong_age, ""))
         ->type_name("AGE");
     add_word(
-        app, "--sort", orders, [&view](Order order) { view.order = order; }, "Largest first by size, count, diff, alloc, freed or age (oldest)")
+        app, "--sort", orders, [&view](Order order) { view.order = order; },
+        "Largest first by size, count, diff, alloc, freed, age (oldest), temporary, alloc-rate or free-rate")
         ->type_name("KEY");
     app.add_option_function<std::string>(
            "--show",
@@ -121,7 +133,8 @@ void add_row_options(CLI::App& app, ViewOptions& view) {
                view.columns.clear();
                for (const std::string& word : split(list)) view.columns.push_back(columns.at(word));
            },
-           "What to tell of each row, in this order: size,count,average,allocated,freed,rate,age,domain,function")
+           "What to tell of each row, in this order: size,count,average,allocated,freed,rate,alloc-rate,free-rate,"
+           "byte-rate,temporary,age,domain,function")
         ->check(CLI::Validator(wrong_columns, ""))
         ->type_name("LIST");
     app.add_option("--filename-parts", view.filename_parts, "How many last parts of a path to show; 0: all")
@@ -147,6 +160,13 @@ void add_report_options(CLI::App& app, ReportOptions& report) {
     app.add_flag("--tracebacks", report.tracebacks,
                  "With --by traceback: all frames of each row, oldest first, with source lines where they can be read")
         ->excludes(json)
+        ->excludes(csv);
+    app.add_option_function<std::string>(
+           "--histogram",
+           [&report](const std::string& of) { report.histogram = of == "rows" ? ReportOptions::Histogram::rows : ReportOptions::Histogram::total; },
+           "How sizes and ages of live blocks are spread, by powers of two: of all that is shown, or of each row, too")
+        ->check(CLI::IsMember({"total", "rows"}).description(""))
+        ->type_name("total|rows")
         ->excludes(csv);
     app.add_flag("--most-recent-first", report.most_recent_first, "Newest frame first in tracebacks");
 }

@@ -70,41 +70,13 @@ std::optional<std::uint64_t> parse_size(const std::string& text) {
     return static_cast<std::uint64_t>(number);
 }
 
-void add_trace_options(CLI::App& app, TraceOptions& trace) {
+void add_capture_options(CLI::App& app, TraceOptions& trace) {
     app.add_option("-p,--pid", trace.pid, "Process to trace")->check(between(1, INT32_MAX))->type_name("PID");
-    app.add_option("-i,--interval,--top-every", trace.interval_s, "Seconds between two displays")
-        ->check(between(0.05, 86400.0))
-        ->capture_default_str()
-        ->type_name("SECONDS");
-    app.add_option("-n,--rows", trace.rows, "Rows of the display")->check(between(1U, 100000U))->capture_default_str()->type_name("ROWS");
-    add_view_options(app, trace.view);
-    add_row_options(app, trace.view);
     app.add_flag("--follow", trace.follow, "Trace the processes it makes, too: children with a copy of its blocks, programs they execute");
     app.add_flag("--threads", trace.threads, "Keep threads apart: each has lines of its own");
-    app.add_option("--mark", trace.marks, "Keep what is held before and after each call of a function: NAME, LIB:NAME or LIB+0xOFFSET; repeatable")
-        ->check([](const std::string& text) {
-            const Result<WantedMark> mark = parse_mark(text);
-            return mark ? std::string() : mark.error().what + " (" + mark.error().hint + ")";
-        })
-        ->allow_extra_args(false)
-        ->type_name("FUNCTION");
     app.add_option("--duration", trace.duration_s, "End after this time (default: Ctrl-C or the target's end)")
         ->check(between(0.0, 1e9))
         ->type_name("SECONDS");
-    app.add_option("-o,--output", trace.output, "Write a snapshot to FILE at the end")->type_name("FILE");
-    app.add_option("--snapshot-every", trace.snapshot_every_s, "Write a snapshot periodically")->check(between(0.05, 1e9))->type_name("SECONDS");
-    app.add_option("--snapshot-template", trace.snapshot_template, "Its file name; $pid, $timestamp, $counter are replaced")
-        ->capture_default_str()
-        ->type_name("NAME");
-    app.add_option("--snapshot-keep", trace.snapshot_keep, "Keep only the newest N of them (default: all)")
-        ->check(between(1U, 1000000U))
-        ->type_name("N");
-    app.add_option_function<std::string>(
-           "--compare", [&trace](const std::string& with) { trace.compare_first = with == "first"; },
-           "What CHANGE is since: the display before, or the first")
-        ->check(CLI::IsMember({"previous", "first"}).description(""))
-        ->default_str("previous")
-        ->type_name("previous|first");
     app.add_option("--frames", trace.frames, "Stack frames kept of each kind (Python, native)")
         ->check(between(1, MT_MAX_FRAMES))
         ->capture_default_str()
@@ -122,6 +94,38 @@ void add_trace_options(CLI::App& app, TraceOptions& trace) {
     app.add_flag_callback(
         "--no-redirect", [&trace] { trace.redirect = false; }, "Write nothing into the target: CPython's inlined allocations stay unseen");
     add_prefix_option(app, trace.allocator_prefixes);
+}
+
+void add_trace_options(CLI::App& app, TraceOptions& trace) {
+    add_capture_options(app, trace);
+    app.add_option("-i,--interval,--top-every", trace.interval_s, "Seconds between two displays")
+        ->check(between(0.05, 86400.0))
+        ->capture_default_str()
+        ->type_name("SECONDS");
+    app.add_option("-n,--rows", trace.rows, "Rows of the display")->check(between(1U, 100000U))->capture_default_str()->type_name("ROWS");
+    add_view_options(app, trace.view);
+    add_row_options(app, trace.view);
+    app.add_option("--mark", trace.marks, "Keep what is held before and after each call of a function: NAME, LIB:NAME or LIB+0xOFFSET; repeatable")
+        ->check([](const std::string& text) {
+            const Result<WantedMark> mark = parse_mark(text);
+            return mark ? std::string() : mark.error().what + " (" + mark.error().hint + ")";
+        })
+        ->allow_extra_args(false)
+        ->type_name("FUNCTION");
+    app.add_option("-o,--output", trace.output, "Write a snapshot to FILE at the end")->type_name("FILE");
+    app.add_option("--snapshot-every", trace.snapshot_every_s, "Write a snapshot periodically")->check(between(0.05, 1e9))->type_name("SECONDS");
+    app.add_option("--snapshot-template", trace.snapshot_template, "Its file name; $pid, $timestamp, $counter are replaced")
+        ->capture_default_str()
+        ->type_name("NAME");
+    app.add_option("--snapshot-keep", trace.snapshot_keep, "Keep only the newest N of them (default: all)")
+        ->check(between(1U, 1000000U))
+        ->type_name("N");
+    app.add_option_function<std::string>(
+           "--compare", [&trace](const std::string& with) { trace.compare_first = with == "first"; },
+           "What CHANGE is since: the display before, or the first")
+        ->check(CLI::IsMember({"previous", "first"}).description(""))
+        ->default_str("previous")
+        ->type_name("previous|first");
     add_gate_options(app, trace);
     add_checkpoint_options(app, trace);
 }

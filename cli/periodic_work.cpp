@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "format/pprof.hpp"
+#include "leaks_view.hpp"
 #include "marks_view.hpp"
 #include "messages.hpp"
 #include "snapshot_name.hpp"
@@ -20,6 +21,9 @@ namespace {
 constexpr auto table_check = std::chrono::milliseconds(50);
 constexpr auto guard_interval = std::chrono::seconds(1);
 constexpr auto complaint_interval = std::chrono::minutes(1);
+// Of single blocks in one go: some 100 KB of text. And the text that may wait for its reader before blocks are left in the kernel's ring.
+constexpr std::size_t calls_at_once = 1024;
+constexpr std::size_t room_for_calls = 1 << 20;
 
 PeriodicWork::Clock::duration seconds(double s) {
     return std::chrono::duration_cast<PeriodicWork::Clock::duration>(std::chrono::duration<double>(s));
@@ -28,11 +32,19 @@ PeriodicWork::Clock::duration seconds(double s) {
 }  // namespace
 
 PeriodicWork::PeriodicWork(const TraceOptions& options, Attachment& attachment, std::FILE* out)
-    : options_(options), attachment_(attachment), out_(out), display_(out), terminal_(Terminal::of(out, options.view.colour)) {
+    : options_(options),
+      attachment_(attachment),
+      out_(out),
+      display_(out, options.leaks && options.leaks->show_calls ? room_for_calls : 0),
+      terminal_(Terminal::of(out, options.view.colour)) {
     if (options.max_overhead) guard_.emplace(*options.max_overhead / 100);
 }
 
 void PeriodicWork::begin(Clock::time_point now) {
+    if (options_.leaks) {
+        sites_.emplace(attachment_.collector(), options_.view);
+        if (options_.leaks->show_calls) calls_.emplace(attachment_.session(), *sites_, options_.view);
+    }
     next_top_ = options_.log.empty() ? now + seconds(options_.interval_s) : Clock::time_point::max();
     next_file_ = options_.snapshot_every_s ? now + seconds(*options_.snapshot_every_s) : Clock::time_point::max();
     next_check_ = now + table_check;
@@ -42,6 +54,7 @@ void PeriodicWork::begin(Clock::time_point now) {
 PeriodicWork::Clock::time_point PeriodicWork::next_due() const { return std::min({next_top_, next_file_, next_check_, next_guard_}); }
 
 Result<void> PeriodicWork::do_what_is_due(Clock::time_point now) {
+    if (Result<void> done = tell_calls(); !done) return done;
     if (now >= next_check_) {
         attachment_.check_tables(now);
         if (!display_.write_on()) return output_failure();
@@ -108,19 +121,51 @@ void PeriodicWork::remove_oldest(const std::string& written) {
 
 Error PeriodicWork::output_failure() const { return Error{out_ == stdout ? "cannot write to standard output" : "cannot write to standard error"}; }
 
+// Nothing is taken while the reader has not read what there was: it waits in the kernel's ring, and what that cannot hold is counted.
+Result<void> PeriodicWork::tell_calls() {
+    if (!calls_) return {};
+    if (!display_.write_on()) return output_failure();
+    if (display_.waits()) return {};
+    const std::string text = calls_->take(calls_at_once);
+    return text.empty() || display_.show(text) ? Result<void>() : output_failure();
+}
+
+std::string PeriodicWork::leaks(const Snapshot& now, bool at_end) {
+    ViewOptions view = options_.view;
+    // What a program has not freed at its end has leaked, however young it is.
+    if (at_end && !options_.leaks->age_given) view.blocks.older = {};
+    view.histograms = options_.leaks->histogram;
+    LeaksText text{*options_.leaks, view};
+    Outstanding blocks;
+    if (options_.leaks->show_blocks) {
+        blocks = attachment_.collector().outstanding(view.blocks, most_listed_blocks, [this](std::uint32_t site) { return sites_->of(site).passes; });
+        text.blocks = &blocks;
+        text.names = &*sites_;
+    }
+    return render_leaks(now, before_, text, terminal_);
+}
+
 Result<void> PeriodicWork::show() {
-    Snapshot now = attachment_.collector().snapshot(options_.view.needs_blocks() ? Detail::blocks : Detail::counters);
-    std::string text = terminal_.is_terminal ? "\033[H\033[2J" : "";
-    text += render_top(now, before_, {options_.rows, options_.interval_s, options_.view}, terminal_);
-    if (!terminal_.is_terminal) text += '\n';
+    Snapshot now = attachment_.collector().snapshot(options_.view.needs_blocks() || options_.leaks ? Detail::blocks : Detail::counters);
+    std::string text = terminal_.is_terminal && !options_.leaks ? "\033[H\033[2J" : "";
+    text += options_.leaks ? leaks(now, false) : render_top(now, before_, {options_.rows, options_.interval_s, options_.view}, terminal_);
+    if (!terminal_.is_terminal || options_.leaks) text += '\n';
     if (!before_ || !options_.compare_first) before_ = std::move(now);
-    return display_.show(std::move(text)) ? Result<void>() : output_failure();
+    finished_ = options_.leaks && options_.leaks->count == ++shown_;
+    return display_.show(text) ? Result<void>() : output_failure();
 }
 
 Result<void> PeriodicWork::report(const Snapshot& last, const char* reason) {
     if (!options_.log.empty()) return {};
-    if (!options_.compare_first) before_.reset();
+    if (!options_.compare_first && !options_.leaks) before_.reset();
     std::fputs(display_.take_rest().c_str(), out_);
+    if (options_.leaks) {
+        if (calls_) std::fputs(calls_->take(SIZE_MAX).c_str(), out_);
+        if (reason) std::fprintf(out_, "Final report: %s\n", reason);
+        if (!finished_) std::fputs(leaks(last, reason != nullptr).c_str(), out_);
+        if (display_.left_out() > 0) std::fprintf(out_, "%u reports were left out: nobody read those before them\n", display_.left_out());
+        return std::fflush(out_) == 0 ? Result<void>() : output_failure();
+    }
     std::fprintf(out_, "%sFinal report%s%s\n", terminal_.is_terminal ? "\n" : "", reason ? ": " : "", reason ? reason : "");
     std::fputs(render_top(last, before_, {options_.rows, options_.interval_s, options_.view}, terminal_).c_str(), out_);
     std::fputs(render_marks(last, options_.rows).c_str(), out_);

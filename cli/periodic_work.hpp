@@ -7,6 +7,7 @@
 #include <string>
 
 #include "attachment.hpp"
+#include "call_trace.hpp"
 #include "display.hpp"
 #include "loader/guard.hpp"
 #include "options.hpp"
@@ -25,6 +26,11 @@ public:
     [[nodiscard]] Clock::time_point next_due() const;
     /// Errors: the display cannot be written, which ends the trace.
     Result<void> do_what_is_due(Clock::time_point now);
+    /// Every report that was asked for has been shown.
+    [[nodiscard]] bool finished() const { return finished_; }
+    /// To be polled: readable when single blocks are to be told; writable when what is shown has waited for its reader. -1: neither.
+    [[nodiscard]] int calls_fd() const { return calls_ && !display_.waits() ? attachment_.session().kernel().calls_poll_fd() : -1; }
+    [[nodiscard]] int display_fd() const { return calls_ && display_.waits() ? display_.fd() : -1; }
     /// The last display, of the state at the end.
     Result<void> report(const Snapshot& last, const char* reason);
     /// What went wrong on the way without ending the trace: told at the end.
@@ -32,6 +38,8 @@ public:
 
 private:
     Result<void> show();
+    Result<void> tell_calls();
+    std::string leaks(const Snapshot& now, bool at_end);
     void write_snapshot_file();
     void complain(const Error& error);
     void remove_oldest(const std::string& written);
@@ -45,6 +53,10 @@ private:
     Terminal terminal_;
     std::optional<OverheadGuard> guard_;  ///< With --max-overhead.
     std::optional<Snapshot> before_;      ///< Which display's state the CHANGE column compares with.
+    std::optional<SiteNames> sites_;      ///< Of `leaks`.
+    std::optional<CallTrace> calls_;      ///< Likewise, where each block is told.
+    unsigned shown_ = 0;                  ///< Reports.
+    bool finished_ = false;
     unsigned written_ = 0;
     std::deque<std::string> files_;  ///< With --snapshot-keep: those that stand, oldest first.
     std::optional<Clock::time_point> complained_;

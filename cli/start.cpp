@@ -47,6 +47,15 @@ void remove_log(const std::filesystem::path& path) {
     _exit(outcome ? *outcome : 1);
 }
 
+// What it had to say of what was asked for, before it told that it is ready.
+std::string doubts_in(const std::filesystem::path& log) {
+    std::ifstream file(log);
+    std::string doubts;
+    for (std::string line; std::getline(file, line);)
+        if (line.starts_with("memtrace-bpf: mark ")) doubts += line + "\n";
+    return doubts;
+}
+
 }  // namespace
 
 Result<int> start(const StartOptions& wanted) {
@@ -78,6 +87,7 @@ Result<int> start(const StartOptions& wanted) {
     do got = read(told.get(), &byte, 1);
     while (got < 0 && errno == EINTR);
     if (got == 1) {
+        std::fputs(doubts_in(path).c_str(), stderr);
         std::printf("Tracing pid %s in the background; what it has to say is in %s\n", number.c_str(), path.c_str());
         return 0;
     }

@@ -3,15 +3,18 @@
 
 #include "ask.hpp"
 #include "commands.hpp"
+#include "format/histogram.hpp"
 #include "format/pprof.hpp"
 #include "format/pretty.hpp"
 #include "format/report.hpp"
+#include "model/first_rows.hpp"
 #include "remarks.hpp"
 
 namespace memtrace::cli {
 namespace {
 
 using Format = ReportOptions::Format;
+using Histogram = ReportOptions::Histogram;
 
 // Snapshots by the names they were asked for by, oldest first.
 struct Input {
@@ -54,6 +57,8 @@ public:
         if (report_.format == Format::pretty) return print_pretty(rows);
         if (report_.format == Format::text) return print_lines(rows);
         Report report{input_.snapshots, view_, {}, rows_.value_or(0)};
+        const BlockHistograms total = histograms_of_all();
+        if (report_.histogram != Histogram::none) report.histograms = &total;
         for (const Row& row : rows) report.rows.emplace_back(row);
         const std::string text = report_.format == Format::json ? encode_report_json(report) : encode_report_csv(report);
         std::fwrite(text.data(), 1, text.size(), stdout);
@@ -65,19 +70,29 @@ private:
         LineFormat format;
         if (!view_.columns.empty()) format.columns = view_.columns;
         format.filename_parts = view_.filename_parts.value_or(0);
-        const Snapshot &first = input_.snapshots.front(), &last = input_.snapshots.back();
-        format.interval = input_.snapshots.size() > 1 ? last.time - first.time : last.traced_for;
-        const bool painted = Terminal::of(stdout, view_.colour).colour;
+        format.interval = interval_of(input_.snapshots);
+        const Terminal terminal = Terminal::of(stdout, view_.colour);
+        const bool painted = terminal.colour;
         SourceLines source;
         std::size_t left = rows_.value_or(0) ? *rows_ : rows.size();
         for (const Row& row : rows) {
             if (left-- == 0) break;
             const std::string line = printable(text_of(row, format));
             std::puts((painted ? colours(line, row) : line).c_str());
+            print_histograms(now(row).histograms, terminal);
             if (!report_.tracebacks) continue;
             for (const std::string& frame : format_traceback(now(row), source, report_.most_recent_first)) std::puts(printable(frame).c_str());
         }
         print_user_data();
+        print_histograms(histograms_of_all(), terminal);
+    }
+
+    [[nodiscard]] BlockHistograms histograms_of_all() const {
+        return report_.histogram == Histogram::none ? BlockHistograms() : histograms(input_.snapshots.back(), view_);
+    }
+
+    static void print_histograms(const BlockHistograms& histograms, const Terminal& terminal) {
+        for (const std::string& line : format_histograms(histograms, {terminal.unicode, terminal.colour})) std::puts(line.c_str());
     }
 
     template <typename Row>
@@ -89,6 +104,7 @@ private:
         SourceLines source;
         for (const std::string& line : pretty_lines(rows, format, source)) std::puts(line.c_str());
         print_user_data();
+        print_histograms(histograms_of_all(), Terminal::of(stdout, view_.colour));
     }
 
     template <typename Row>
@@ -115,10 +131,17 @@ private:
 // The view as it is shown: the report for people hides what it hides in tracemalloc's documentation.
 ViewOptions shown(ViewOptions view, const ReportOptions& report) {
     if (report.format == Format::pretty) hide_as_documented(view.filters);
+    view.histograms = report.histogram == Histogram::rows;
     return view;
 }
 
-Result<void> check_all(const ViewOptions& view, const Input& input) {
+// Of lines that are not shown nobody needs to know more; other forms tell sums of them, another order needs them all.
+std::size_t wanted_rows(const ViewOptions& view, const ReportOptions& report, std::optional<unsigned> rows) {
+    return report.format == Format::text && !view.order && rows.value_or(0) ? *rows : all_rows;
+}
+
+Result<void> check_all(ViewOptions view, const ReportOptions& report, const Input& input) {
+    view.histograms = report.histogram != Histogram::none;
     for (std::size_t i = 0; i < input.snapshots.size(); ++i)
         if (Result<void> sense = check(view, input.snapshots[i]); !sense) return Error(sense.error()).in(input.names[i]);
     return {};
@@ -133,8 +156,8 @@ Result<int> stats(const StatsOptions& options) {
     if (!snapshot) return snapshot.error();
     input.snapshots.push_back(*std::move(snapshot));
     const ViewOptions view = shown(options.view, options.report);
-    if (Result<void> sense = check_all(view, input); !sense) return sense.error();
-    std::vector<Statistic> rows = statistics(input.snapshots.front(), view);
+    if (Result<void> sense = check_all(view, options.report, input); !sense) return sense.error();
+    std::vector<Statistic> rows = first_statistics(input.snapshots.front(), view, wanted_rows(view, options.report, options.rows));
     if (view.order) sort(rows, *view.order);
     Output(input, view, options.report, options.rows).print(rows);
     remark_on_filters(options.view, input.snapshots);
@@ -157,7 +180,7 @@ Result<int> diff(const DiffOptions& options) {
         if (name.empty()) name = "now";
     }
     const ViewOptions view = shown(options.view, options.report);
-    if (Result<void> sense = check_all(view, input); !sense) return sense.error();
+    if (Result<void> sense = check_all(view, options.report, input); !sense) return sense.error();
     remark_on_programs(input.snapshots, input.names);
     const Output output(input, view, options.report, options.rows);
     if (options.growth) {
@@ -165,7 +188,8 @@ Result<int> diff(const DiffOptions& options) {
         output.print(rows);
         if (rows.empty()) std::fprintf(stderr, "memtrace-bpf: nothing grew from each of these snapshots to the next\n");
     } else {
-        std::vector<StatisticDiff> rows = compare(input.snapshots[0], input.snapshots[1], view);
+        std::vector<StatisticDiff> rows = first_differences(input.snapshots[0], input.snapshots[1], view,
+                                                            wanted_rows(view, options.report, options.rows));
         if (view.order) sort(rows, *view.order);
         output.print(rows);
     }

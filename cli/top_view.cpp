@@ -7,25 +7,13 @@
 #include <span>
 
 #include "format/text.hpp"
+#include "losses_view.hpp"
 #include "model/statistics.hpp"
 
 namespace memtrace::cli {
 namespace {
 
 constexpr unsigned path_parts = 3;
-
-// 1 204 511: digits in groups of three.
-std::string grouped(std::uint64_t number) {
-    std::string digits = std::to_string(number);
-    for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, " ");
-    return digits;
-}
-
-std::string short_count(double number) {
-    if (number >= 1e6) return fmt::format("{:.1f} M", number / 1e6);
-    if (number >= 1e4) return fmt::format("{:.0f} k", number / 1e3);
-    return grouped(static_cast<std::uint64_t>(number));
-}
 
 // How much of a row is told besides its numbers.
 struct WhereOptions {
@@ -77,7 +65,7 @@ public:
     std::string render() {
         header();
         if (const std::string shown = description(options_.view, dot_); !shown.empty()) line("shown: " + shown);
-        losses();
+        text_ += render_losses(now_, terminal_);
         for (const std::string& note : now_.notes) line("note: " + printable(note));
         text_ += '\n';
         table();
@@ -103,13 +91,17 @@ private:
         if (terminal_.columns) command = keep_left(command, terminal_.columns > taken ? terminal_.columns - taken : 0, terminal_.unicode);
         line(who + command + since);
         const Sums sums = sums_of(now_);
-        std::string growth;
+        std::string growth, rates;
         double seconds = std::chrono::duration<double>(now_.traced_for).count();
         std::uint64_t events = now_.events;
         if (before_) {
             seconds = std::max(1e-3, seconds - std::chrono::duration<double>(before_->traced_for).count());
             events -= before_->events;
             const auto change = static_cast<std::int64_t>(sums.traced_bytes - sums_of(*before_).traced_bytes);
+            const Counters recent = sums.counters.since(sums_of(*before_).counters);
+            rates = fmt::format("{}allocs {}/s, {}{}frees {}/s", bar_, short_count(static_cast<double>(recent.allocated_blocks) / seconds),
+                                format_byte_rate(recent.allocated_bytes, interval()), bar_,
+                                short_count(static_cast<double>(recent.freed_blocks) / seconds));
             growth = bar_ + (change < 0 ? "shrinks " : "grows ") +
                      format_size(static_cast<std::uint64_t>(std::abs(static_cast<double>(change)) / seconds)) + "/s";
         }
@@ -119,12 +111,13 @@ private:
         line(fmt::format("RSS {}{}live {} in {} blocks{}{}peak {}{}{}", format_size(sums.rss_bytes), bar_, format_size(sums.traced_bytes),
                          grouped(sums.blocks), bar_, several ? "highest " : "", format_size(highest.traced_peak_bytes),
                          several ? fmt::format(" (pid {})", highest.pid) : "", growth));
-        line(fmt::format("{} events/s, tracing {} {:.1f} % of a core", short_count(static_cast<double>(events) / std::max(1e-3, seconds)), about_,
-                         cost() * 100));
+        line(fmt::format("{} events/s, tracing {} {:.1f} % of a core{}", short_count(static_cast<double>(events) / std::max(1e-3, seconds)), about_,
+                         cost() * 100, rates));
     }
 
     struct Sums {
         std::uint64_t rss_bytes = 0, traced_bytes = 0, blocks = 0;
+        Counters counters;  ///< Of all sites, whoever runs on.
     };
 
     static Sums sums_of(const Snapshot& snapshot) {
@@ -135,8 +128,10 @@ private:
             sums.rss_bytes += snapshot.processes[i].rss_bytes;
             sums.traced_bytes += snapshot.processes[i].traced_bytes;
         }
-        for (const Site& site : snapshot.sites)
+        for (const Site& site : snapshot.sites) {
+            sums.counters += site.counters;
             if (site.process >= counts.size() || counts[site.process]) sums.blocks += site.counters.live_blocks();
+        }
         return sums;
     }
 
@@ -153,37 +148,6 @@ private:
         const double seconds = std::chrono::duration<double>(now_.traced_for).count();
         const double earlier = std::chrono::duration<double>(before_->traced_for).count();
         return std::max(0.0, now_.tracing_cost * seconds - before_->tracing_cost * earlier) / std::max(1e-3, seconds - earlier);
-    }
-
-    // Every cause is shown, zeros included: what does not fit one line goes on the next.
-    void losses() {
-        std::uint64_t lost = 0;
-        std::vector<std::string> causes, doubts;
-        for (const Loss& loss : now_.losses) {
-            (loss.lost ? causes : doubts).push_back(loss.cause + " " + grouped(loss.count));
-            if (loss.lost) lost += loss.count;
-        }
-        const std::string total = "lost " + grouped(lost);
-        text_ += lost ? painted(total, "1;31") : total;
-        list(causes, total.size() + 2, ": ");
-        list(doubts, 0, "");
-    }
-
-    void list(const std::vector<std::string>& items, std::size_t column, const std::string& opening) {
-        text_ += opening;
-        bool first = true;
-        for (const std::string& item : items) {
-            const std::size_t width = display_width(item) + (first ? 0 : display_width(dot_));
-            if (!first && terminal_.columns && column + width > terminal_.columns) {
-                text_ += "\n  ";
-                column = 2;
-                first = true;
-            }
-            text_ += (first ? "" : dot_) + item;
-            column += width;
-            first = false;
-        }
-        text_ += '\n';
     }
 
     // Those of now with their changes, largest first; with --sort diff also those that are gone.
@@ -241,6 +205,10 @@ private:
                 case Column::freed: text += fmt::format("{:>10}  ", "FREED"); break;
                 case Column::rate: text += fmt::format("{:>13}  ", "RATE"); break;
                 case Column::age: text += fmt::format("{:>12}  ", "OLDEST"); break;
+                case Column::temporary: text += fmt::format("{:>11}  ", "TEMPORARY"); break;
+                case Column::alloc_rate: text += fmt::format("{:>10}  ", "ALLOCS"); break;
+                case Column::free_rate: text += fmt::format("{:>10}  ", "FREES"); break;
+                case Column::byte_rate: text += fmt::format("{:>13}  ", "BYTES"); break;
                 case Column::domain:
                 case Column::function: break;  // behind the place
             }
@@ -248,8 +216,12 @@ private:
         return text;
     }
 
+    std::chrono::nanoseconds interval() const { return before_ ? now_.traced_for - before_->traced_for : now_.traced_for; }
+
+    const Counters& since_of(const StatisticDiff& row) const { return before_ ? row.since : row.now.counters; }
+
     std::string rate_of(const StatisticDiff& row) const {
-        const std::chrono::nanoseconds time = before_ ? now_.traced_for - before_->traced_for : now_.traced_for;
+        const std::chrono::nanoseconds time = interval();
         if (time.count() <= 0) return "";
         const auto bytes = static_cast<double>(before_ ? row.size_diff_bytes : static_cast<std::int64_t>(row.now.size_bytes));
         return format_size_diff(static_cast<std::int64_t>(bytes / std::chrono::duration<double>(time).count())) + "/s";
@@ -271,6 +243,10 @@ private:
             case Column::freed: return fmt::format("{:>10}  ", format_size(now.counters.freed_bytes));
             case Column::rate: return fmt::format("{:>13}  ", rate_of(row));
             case Column::age: return fmt::format("{:>12}  ", now.oldest ? format_duration(*now.oldest) : "");
+            case Column::temporary: return fmt::format("{:>11}  ", now.temporaries_known ? grouped(now.counters.temporary_blocks) : "not counted");
+            case Column::alloc_rate: return fmt::format("{:>10}  ", format_rate(since_of(row).allocated_blocks, interval()));
+            case Column::free_rate: return fmt::format("{:>10}  ", format_rate(since_of(row).freed_blocks, interval()));
+            case Column::byte_rate: return fmt::format("{:>13}  ", format_byte_rate(since_of(row).allocated_bytes, interval()));
             case Column::domain:
             case Column::function: break;
         }

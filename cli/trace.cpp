@@ -20,6 +20,7 @@
 #include "exit_gates.hpp"
 #include "format/pprof.hpp"
 #include "loader/requirements.hpp"
+#include "logged_ending.hpp"
 #include "messages.hpp"
 #include "periodic_work.hpp"
 #include "signals.hpp"
@@ -55,7 +56,11 @@ public:
     // Who waits for the end of a trace in the background then finds the log of one that has failed, and no other.
     Result<int> run() {
         Result<int> outcome = trace();
-        if (outcome && *outcome == 0 && !options_.log.empty()) unlink(options_.log.c_str());
+        if (!outcome || options_.log.empty()) return outcome;
+        if (*outcome == 0)
+            unlink(options_.log.c_str());
+        else
+            std::fputs(ending_line(*outcome).c_str(), stderr);
         return outcome;
     }
 
@@ -83,6 +88,9 @@ private:
         const std::string others = session.processes().size() > 1 ? ", and " + std::to_string(session.processes().size() - 1) + " below it" : "";
         std::fprintf(stderr, "memtrace-bpf: tracing pid %d with %zu probes, %zu redirected pointers%s\n", session.target().pid(), plan.probes.size(),
                      plan.redirects.size(), others.c_str());
+        // Calls that go on just now are no doubt yet.
+        for (const std::string& note : session.mark_notes())
+            if (note.find(" calls were not seen to end") == std::string::npos) std::fprintf(stderr, "memtrace-bpf: %s\n", note.c_str());
     }
 
     Result<void> listen(int pid) {
@@ -133,12 +141,15 @@ private:
         work_.begin(begin);
         const Clock::time_point end = options_.duration_s ? begin + seconds(*options_.duration_s) : Clock::time_point::max();
         while (!ended_ && !attachment_.over()) {
-            const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::min({work_.next_due(), end, attachment_.session().code_due()}) - Clock::now()).count();
+            const auto due = std::min({work_.next_due(), end, attachment_.session().code_due()});
+            const auto wait = std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now()).count();
             pollfd fds[] = {{signals_->fd(), POLLIN, 0},
                             {attachment_.session().kernel().poll_fd(), POLLIN, 0},
                             {attachment_.pidfd(), POLLIN, 0},
                             {server_ ? server_->poll_fd() : -1, POLLIN, 0},
-                            {attachment_.session().code_fd(), POLLIN, 0}};
+                            {attachment_.session().code_fd(), POLLIN, 0},
+                            {work_.calls_fd(), POLLIN, 0},
+                            {work_.display_fd(), POLLOUT, 0}};
             if (poll(fds, std::size(fds), static_cast<int>(std::clamp<long>(wait, 0, 1 << 30))) < 0 && errno != EINTR)
                 return fail(errno_error("poll", errno));
             attachment_.collector().consume();
@@ -149,6 +160,7 @@ private:
             if (now >= end) return;
             if (ended_ || attachment_.over()) return;
             if (Result<void> done = work_.do_what_is_due(now); !done) fail(std::move(done).error());
+            if (work_.finished()) return;
         }
     }
 
@@ -167,10 +179,12 @@ private:
         }
     }
 
+    [[nodiscard]] bool needs_blocks() const { return !options_.output.empty() || options_.view.needs_blocks() || options_.leaks; }
+
     Result<int> finish() {
         const Result<void> restored = attachment_.finish();
         if (!failure_) failure_ = work_.failure();
-        const Snapshot last = attachment_.collector().snapshot(options_.output.empty() ? Detail::counters : Detail::blocks);
+        const Snapshot last = attachment_.collector().snapshot(needs_blocks() ? Detail::blocks : Detail::counters);
         if (Result<void> done = work_.report(last, attachment_.over()); !done) fail(std::move(done).error());
         if (!options_.output.empty())
             if (Result<void> done = write_snapshot(last, options_.output); !done) fail(std::move(done).error());

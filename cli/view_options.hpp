@@ -27,6 +27,8 @@ struct ViewOptions : View {
 
 /// Of `stats` and `diff`.
 struct ReportOptions {
+    /// Of sizes and ages.
+    enum class Histogram { none, total, rows } histogram = Histogram::none;
     enum class Format { text, pretty, json, csv } format = Format::text;
     bool tracebacks = false;         ///< All frames of each row.
     bool most_recent_first = false;  ///< In tracebacks.

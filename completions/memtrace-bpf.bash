@@ -11,7 +11,7 @@ _memtrace_bpf() {
             return
         fi
         case $word in
-            stats | diff | export | import | probes | doctor | start | checkpoint | checkpoints | snapshot | clear | reset-peak | status | where | stop) command=$word ;;
+            stats | diff | leaks | export | import | probes | doctor | start | checkpoint | checkpoints | snapshot | clear | reset-peak | status | where | stop) command=$word ;;
         esac
     done
     case $previous in
@@ -39,15 +39,22 @@ _memtrace_bpf() {
             mapfile -t COMPREPLY < <(compgen -W "line file traceback function domain process thread" -- "$current")
             return ;;
         --sort)
-            mapfile -t COMPREPLY < <(compgen -W "size count diff alloc freed age" -- "$current")
+            mapfile -t COMPREPLY < <(compgen -W "size count diff alloc freed age temporary alloc-rate free-rate" -- "$current")
             return ;;
         --show)
-            mapfile -t COMPREPLY < <(compgen -W "size count average allocated freed rate age domain function" -- "$current")
+            mapfile -t COMPREPLY < <(compgen -W "size count average allocated freed rate alloc-rate free-rate byte-rate temporary age domain function" -- "$current")
             return ;;
         --color)
             mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current")
             return ;;
         --filter | --min-size | --max-size | --older | --filename-parts | --preset | --save-preset) return ;;
+        --histogram)
+            # A flag of leaks.
+            if [[ $command != leaks ]]; then
+                mapfile -t COMPREPLY < <(compgen -W "total rows" -- "$current")
+                return
+            fi ;;
+        --top) return ;;
         --lines)
             mapfile -t COMPREPLY < <(compgen -W "python native" -- "$current")
             return ;;
@@ -59,9 +66,11 @@ _memtrace_bpf() {
                  --frames --live-blocks --sites --follow --threads --mark --max-overhead --no-redirect --allocator-prefix --fail-over --fail-growth --summary
                  --checkpoint-memory --checkpoint-dir --socket --help"
     case $command in
-        stats) words="--rows $rows --pretty --json --csv --tracebacks --most-recent-first --help" ;;
-        diff) words="--pid --socket --rows $rows --growth --pretty --json --csv --tracebacks --most-recent-first --help" ;;
+        stats) words="--rows $rows --pretty --json --csv --histogram --tracebacks --most-recent-first --help" ;;
+        diff) words="--pid --socket --rows $rows --growth --pretty --json --csv --histogram --tracebacks --most-recent-first --help" ;;
         start) words=$trace ;;
+        leaks) words="--pid --older --top --min-size --max-size --show-allocs --trace --histogram --output --duration --frames --live-blocks --sites
+                      --follow --threads --max-overhead --no-redirect --domain --filter --filter-all-frames --lines --color --help --" ;;
         checkpoint) words="--pid --socket --no-stop --help" ;;
         snapshot) words="--pid --socket --no-stop --output --checkpoint --help" ;;
         checkpoints | status | where) words="--pid --socket --json --help" ;;
@@ -70,10 +79,10 @@ _memtrace_bpf() {
         export) words="--to --python --output --domain --filter --filter-all-frames --lines --help" ;;
         import) words="--output --help" ;;
         doctor) words="--help" ;;
-        *) words="$trace --version stats diff export import probes doctor start checkpoint checkpoints snapshot clear reset-peak status where stop --" ;;
+        *) words="$trace --version stats diff leaks export import probes doctor start checkpoint checkpoints snapshot clear reset-peak status where stop --" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
-    if [[ $command =~ ^(stats|diff|export|import)$ ]]; then
+    if [[ $command =~ ^(stats|diff|leaks|export|import)$ ]]; then
         compopt -o filenames
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current")
     fi

@@ -4,8 +4,8 @@ WORKLOAD_CC ?= gcc
 # -fno-builtin: every call stays. -O1: the optimiser neither removes nor merges allocations of different lines.
 WORKLOAD_FLAGS := -g -O1 -fno-builtin -fno-omit-frame-pointer -Wall -Wextra -D_GNU_SOURCE -pthread
 
-WORKLOADS := $(patsubst tests/workloads/%.c,$(W)/%,$(filter-out %/bare_static.c %/python_host.c,$(sort $(wildcard tests/workloads/*.c)))) \
-             $(patsubst tests/workloads/%.cpp,$(W)/%,$(sort $(wildcard tests/workloads/*.cpp))) $(W)/bare_static
+WORKLOADS := $(patsubst tests/workloads/%.c,$(W)/%,$(filter-out %/bare_static.c %/python_host.c %/jumping_clock.c,$(sort $(wildcard tests/workloads/*.c)))) \
+             $(patsubst tests/workloads/%.cpp,$(W)/%,$(sort $(wildcard tests/workloads/*.cpp))) $(W)/bare_static $(W)/jumping_clock.so
 # Built where the machine can; the tests that want them skip loudly otherwise.
 CAN_BUILD_32 := $(shell echo 'void _start(void){}' | $(WORKLOAD_CC) -m32 -nostdlib -static -x c - -o /dev/null 2>/dev/null && echo yes)
 LIBPYTHON    := $(firstword $(wildcard /usr/lib/*/libpython3.11.so.1.0 /usr/lib64/libpython3.11.so.1.0))
@@ -20,6 +20,11 @@ $(W)/%: tests/workloads/%.cpp tests/workloads/ledger.h
 	$(call say,CXX,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -std=c++20 $(WORKLOAD_FLAGS) $< -o $@
+
+$(W)/jumping_clock.so: tests/workloads/jumping_clock.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(WORKLOAD_CC) $(WORKLOAD_FLAGS) -shared -fPIC $< -o $@
 
 BARE_FLAGS := -g -O1 -static -nostdlib -ffreestanding -fno-stack-protector -fno-pie -no-pie
 $(W)/bare_static $(W)/bare_32: tests/workloads/bare_static.c

@@ -93,15 +93,29 @@ class Connection:
             self._retry_at = now + _RETRY_SECONDS
             raise NotTraced("nobody traces this process (%s: %s)" % (path, error.strerror)) from None
         self._socket = connection
+        refusal = None
         for _ in range(_WARM_UP):
-            self._exchange_memory()
+            try:
+                size = self._exchange_memory()
+            except OSError:
+                if refusal is None:
+                    raise
+                # Who may not talk to the tracer is told so once, and let go.
+                self._drop()
+                self._retry_at = now + _RETRY_SECONDS
+                raise NotTraced("refused: " + refusal) from None
+            if self._number(b'"current":', size) is None:
+                refusal = self._refusal(bytes(self._view[:size]))
         return connection
 
     def _exchange_memory(self) -> int:
         """Sends the request for the memory; how many bytes of the answer are in the buffer."""
         connection = self._socket
         assert connection is not None
-        connection.sendall(_MEMORY_REQUEST)
+        try:
+            connection.sendall(_MEMORY_REQUEST)
+        except BrokenPipeError:  # it may have said why before it closed
+            pass
         size = connection.recv_into(self._view)
         while size and self._buffer[size - 1] != 10:
             more = connection.recv_into(self._view[size:])

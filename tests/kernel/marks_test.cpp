@@ -190,6 +190,49 @@ RULE("a function of a library that is loaded while the target runs is marked soo
     }
 }
 
+RULE("an exception passes a marked function that had a return probe before the library that throws was loaded") {
+    const TemporaryFolder folder;
+    const std::string library = compile(folder, "throws.cpp", R"(
+extern "C" int thrower(int how) { throw how; }
+extern "C" int catcher(int (*call)(int)) { try { return call(41); } catch (int how) { return how; } }
+)",
+                                        {"g++", "-O1", "-shared", "-fPIC"});
+    const std::string program = compile(folder, "tail.c", std::string(frame) + R"(
+#include <dlfcn.h>
+static int inner(int how) { return how + 1; }
+static int (*volatile next)(int) = inner;
+HIDDEN int outer(int how) { return next(how + 1); }
+void work(void)
+{
+    if (outer(1) != 3) _exit(5);
+    void *h = dlopen(")" + library + R"(", RTLD_NOW);
+    if (!h) _exit(4);
+    say("loaded\n");
+    wait_for_line();
+    next = (int (*)(int))dlsym(h, "thrower");
+    if (((int (*)(int (*)(int)))dlsym(h, "catcher"))(outer) != 42) _exit(6);
+}
+)",
+                                        {"gcc", "-O2", "-fexceptions"});
+    Child child({program});
+    child.wait_line("ready");
+    Trace trace(child, marked({"outer"}));
+    child.send_line("go");
+    child.wait_line("loaded");
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    trace.session().find_new_marks();
+    child.send_line("go");
+    child.wait_line("done");
+    const Snapshot snapshot = trace.stop();
+    REQUIRE(snapshot.marks.size() == 3);
+    CHECK(snapshot.marks[0].name == "Before outer()");
+    CHECK(snapshot.marks[1].name == "After outer()");
+    CHECK(snapshot.marks[2].name == "Before outer()-2");
+    CHECK(note_of(snapshot, "mark outer: not every end of a call is seen") != "");
+    child.send_line("go");
+    CHECK(child.wait() == Ending{false, 0});
+}
+
 RULE("marks in C and C++ code are found in programs and libraries, optimised or not, under the names they give") {
     const TemporaryFolder folder;
     const std::string body = std::string(frame) + R"(

@@ -35,7 +35,7 @@ std::uint32_t* read_only_variable(bpf_object* object, const char* name) {
     const btf_var_secinfo* variable = btf_var_secinfos(section);
     for (unsigned i = 0; data && i < btf_vlen(section); ++i, ++variable) {
         const btf_type* type = btf__type_by_id(types, variable->type);
-        if (std::strcmp(btf__name_by_offset(types, type->name_off), name) == 0 && variable->offset + sizeof(std::uint32_t) <= size)
+        if (std::strcmp(btf__name_by_offset(types, type->name_off), name) == 0 && variable->offset + variable->size <= size)
             return reinterpret_cast<std::uint32_t*>(data + variable->offset);
     }
     return nullptr;
@@ -66,14 +66,15 @@ struct Configuration {
     unsigned frames = 1;
     bool follow = false;
     bool threads = false;
+    bool told = false;
 };
 
 bool verify(const std::string& label, const std::string& path, const Configuration& configuration) {
-    const auto [frames, follow, threads] = configuration;
+    const auto [frames, follow, threads, told] = configuration;
     Loaded loaded;
     loaded.object = bpf_object__open_file(path.c_str(), nullptr);
     if (!loaded.object) {
-        if (frames == frame_limits[0] && !follow && !threads)
+        if (frames == frame_limits[0] && !follow && !threads && !told)
             std::printf("%-10s cannot open %s: %s\n", label.c_str(), path.c_str(), std::strerror(errno));
         return false;
     }
@@ -82,9 +83,11 @@ bool verify(const std::string& label, const std::string& path, const Configurati
     if (limit) *limit = frames;
     std::uint32_t* follows = read_only_variable(loaded.object, "follows_forks");
     std::uint32_t* apart = read_only_variable(loaded.object, "threads_apart");
-    if ((follow && !follows) || (threads && !apart)) return true;
+    std::uint32_t* tells = read_only_variable(loaded.object, "tells_calls");
+    if ((follow && !follows) || (threads && !apart) || (told && !tells)) return true;
     if (follows) std::memset(follows, follow ? 1 : 0, 1);
     if (apart) std::memset(apart, threads ? 1 : 0, 1);
+    if (tells) std::memset(tells, told ? 1 : 0, 1);
     bpf_program* program = nullptr;
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, loaded.object) if (std::strcmp(bpf_map__name(map), "mt_stacks") == 0)
@@ -105,7 +108,8 @@ bool verify(const std::string& label, const std::string& path, const Configurati
     at = 0;
     bpf_object__for_each_program(program, loaded.object) {
         const std::string log = loaded.logs[at++].c_str();
-        const std::string frame_text = std::string(follow ? "+forks " : "") + (threads ? "+threads " : "") + (limit ? std::to_string(frames) : "-");
+        const std::string frame_text = std::string(follow ? "+forks " : "") + (threads ? "+threads " : "") + (told ? "+calls " : "") +
+                                       (limit ? std::to_string(frames) : "-");
         if (!bpf_program__autoload(program)) continue;
         std::printf("%-10s %-22s %19s", label.c_str(), bpf_program__name(program), frame_text.c_str());
         bpf_prog_info info{};
@@ -135,6 +139,8 @@ int main(int argc, char** argv) {
             for (const bool threads : {false, true})
                 for (const unsigned frames : frame_limits)
                     all = verify(argument.substr(0, equals), argument.substr(equals + 1), {frames, follow, threads}) && all;
+        for (const unsigned frames : frame_limits)
+            all = verify(argument.substr(0, equals), argument.substr(equals + 1), {frames, true, true, true}) && all;
     }
     return all ? 0 : 1;
 }

@@ -15,6 +15,7 @@ class FakeTracer:
         self.path = path or os.path.join(self.folder.name, "tracer.sock")
         self.memory = 1000
         self.answers = {}
+        self.greeting = None  # bytes for whoever connects, who is let go then
         self.requests = []
         self.connections = []
         self.listener = socket.socket(socket.AF_UNIX)
@@ -28,6 +29,10 @@ class FakeTracer:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
+            if self.greeting:
+                connection.sendall(self.greeting)
+                connection.close()
+                continue
             self.connections.append(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 

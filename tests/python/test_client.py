@@ -148,6 +148,15 @@ class Traced(unittest.TestCase):
             with self.assertRaisesRegex(NotTraced, r"not yours \(be root\)"):
                 call()
 
+    def test_who_is_refused_reads_why(self):
+        self.tracer.greeting = b'{"ok": false, "error": "user 7 may not talk to this tracer", "hint": "be root"}\n'
+        for _ in range(2):
+            with self.assertRaisesRegex(NotTraced, r"refused: user 7 may not talk to this tracer \(be root\)"):
+                memtrace_bpf.get_traced_memory()
+            wait_retry()
+        self.tracer.greeting = None
+        self.assertEqual(MEMORY(), 1000)
+
     def test_answers_nobody_understands_are_no_memory(self):
         MEMORY()
         for answer in b"\n", b"{}\n", b"nonsense\n", b'{"ok":true,"current":}\n', b"[1]\n", b'{"ok":true,"current":-5,"peak":1}\n', b"x" * 10000 + b"\n":

@@ -13,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Peers wait here while all places are taken.
-constexpr int backlog = 512;
+constexpr int backlog = 1024;
 constexpr int most_attempts = 3;  // the folder is removed by whoever leaves it empty, at any moment
 
 // Whoever may connect is told by his credentials. The mask is the process's: nothing else makes files now.

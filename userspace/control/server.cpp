@@ -17,6 +17,7 @@ namespace {
 constexpr std::uint64_t listener_number = UINT64_MAX;
 constexpr std::size_t most_accepted = 64;      // at a time: the tracer has other work
 constexpr std::size_t most_written = 1 << 20;  // to one peer at a time
+constexpr std::size_t short_request = 1024;    // what people ask for fits
 constexpr std::size_t mebibyte = 1 << 20;
 // Then the tracer's other work has its turn, however many ask. What was not served is told of again.
 constexpr auto longest_turn = std::chrono::milliseconds(50);
@@ -52,6 +53,13 @@ std::size_t Server::waiting_bytes() const {
     std::size_t bytes = 0;
     for (const auto& place : places_)
         if (place) bytes += place->out.size() - place->sent;
+    return bytes;
+}
+
+std::size_t Server::unfinished_bytes() const {
+    std::size_t bytes = 0;
+    for (const auto& place : places_)
+        if (place) bytes += place->in.size();
     return bytes;
 }
 
@@ -165,6 +173,8 @@ bool Server::read_from(Connection& connection) {
 void Server::answer(Connection& connection) {
     const std::size_t end = connection.in.find('\n');
     if (std::min(end, connection.in.size()) > limits_.line_bytes) return refuse(connection, "a request has at most 65536 bytes");
+    if (end == std::string::npos && connection.in.size() > short_request && unfinished_bytes() > limits_.unfinished_bytes)
+        return refuse(connection, "too many long requests have not come to an end");
     if (end == std::string::npos) return;
     Answer answer = answers_(connection.peer, std::string_view(connection.in).substr(0, end));
     connection.in.erase(0, end + 1);

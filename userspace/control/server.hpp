@@ -26,8 +26,9 @@ struct Answer {
 };
 
 struct ServerLimits {
-    std::size_t peers = 64;
+    std::size_t peers = 1024;
     std::size_t line_bytes = 64 * 1024;
+    std::size_t unfinished_bytes = std::size_t{8} << 20;    ///< Of all requests whose end has not come; short ones always have room.
     std::size_t waiting_bytes = std::size_t{256} << 20;     ///< Of all answers that peers have not taken yet; a single one may be larger.
     std::chrono::milliseconds patience{10'000};             ///< To take an answer (and a second more for each MiB), or to complete a request.
     std::chrono::milliseconds idle_while_others_wait{500};  ///< Then the place of a peer that says nothing goes to one that waits.
@@ -78,6 +79,7 @@ private:
     void watch(std::size_t place);
     void drop_late();
     [[nodiscard]] std::size_t waiting_bytes() const;
+    [[nodiscard]] std::size_t unfinished_bytes() const;
 
     Admits admits_;
     Answers answers_;

@@ -9,7 +9,7 @@ namespace {
 
 constexpr const char* kNames =
     "pid,command,thread,thread_name,domain,live_bytes,live_blocks,allocated_bytes,allocated_blocks,freed_bytes,freed_blocks,"
-    "file,line,function,python,total_frames,stack\n";
+    "file,line,function,python,total_frames,stack,temporary_blocks\n";
 
 void append_field(std::string& row, std::string_view text) {
     const std::string field = is_utf8(text) ? std::string(text) : printable(text);
@@ -55,6 +55,7 @@ std::string encode_csv(const Snapshot& snapshot, Lines lines) {
         stack.clear();
         for (const FrameId id : frames) stack += (stack.empty() ? "" : "\n") + frame_texts[static_cast<std::size_t>(id)];
         append_field(text, stack);
+        append_field(text, snapshot.has_temporaries ? fmt::to_string(counters.temporary_blocks) : "");
         text += '\n';
     }
     return text;

@@ -58,6 +58,7 @@ void write(JsonWriter& to, const Snapshot& snapshot, const Site& site) {
     to.member("live_blocks", site.counters.live_blocks()).member("live_bytes", site.counters.live_bytes());
     to.member("allocated_blocks", site.counters.allocated_blocks).member("allocated_bytes", site.counters.allocated_bytes);
     to.member("freed_blocks", site.counters.freed_blocks).member("freed_bytes", site.counters.freed_bytes);
+    if (snapshot.has_temporaries) to.member("temporary_blocks", site.counters.temporary_blocks);
     if (snapshot.threads_apart) to.member("thread", site.thread).member("thread_name", snapshot.text(site.thread_name));
     if (snapshot.has_blocks) {
         to.key("blocks").begin_array();
@@ -88,7 +89,8 @@ std::string encode_json(const Snapshot& snapshot) {
     to.member("tool_version", snapshot.tool_version).member("kernel", snapshot.kernel).member("time_ns", nanoseconds(snapshot.time));
     to.member("traced_for_ns", std::int64_t{snapshot.traced_for.count()}).member("events", snapshot.events);
     to.member("tracing_cost", snapshot.tracing_cost).member("frame_limit", snapshot.frame_limit);
-    to.member("has_blocks", snapshot.has_blocks).member("threads_apart", snapshot.threads_apart).member("name", snapshot.name);
+    to.member("has_blocks", snapshot.has_blocks).member("threads_apart", snapshot.threads_apart);
+    to.member("has_temporaries", snapshot.has_temporaries).member("name", snapshot.name);
     write(to, snapshot.user_data);
     write_rows(to, "marks", snapshot.marks, row);
     to.line().member("marks_dropped", snapshot.marks_dropped);

@@ -39,6 +39,7 @@ struct OurPartContent {
     /// One element a site each; sites are made when their samples come, so that memory follows what the file really holds.
     std::vector<std::uint32_t> site_process, site_domain, site_total_frames;
     std::vector<std::uint32_t> site_thread, site_thread_name, site_block_groups;  ///< Empty: 0 for each.
+    std::vector<std::uint64_t> site_temporary_blocks;                             ///< Likewise.
     std::vector<BlockGroup> groups;                                               ///< Those of the first site, then of the next …
 };
 

@@ -140,9 +140,7 @@ private:
         if (count > most - values.size()) return fail(fmt::format("more {} than the {} possible", what, most));
         values.reserve(values.size() + count);
         for (const std::uint64_t value : range) {
-            if (value > std::numeric_limits<Number>::max()) {
-                return fail(fmt::format("a number among the {} is too large", what));
-            }
+            if (value > std::numeric_limits<Number>::max()) return fail(fmt::format("a number among the {} is too large", what));
             values.push_back(static_cast<Number>(value));
         }
     }
@@ -192,6 +190,8 @@ private:
             case message(OurPart::site_block_groups): column(from, content_.site_block_groups, kMaxSites, "sites"); break;
             case message(OurPart::block_size): column(from, block_size_, kMaxBlockGroups, "groups of blocks"); break;
             case message(OurPart::block_age): column(from, block_age_, kMaxBlockGroups, "groups of blocks"); break;
+            case integer(OurPart::has_temporaries): to.has_temporaries = from.get_uint64() != 0; break;
+            case message(OurPart::site_temporary_blocks): column(from, content_.site_temporary_blocks, kMaxSites, "sites"); break;
             case message(OurPart::block_count): column(from, block_count_, kMaxBlockGroups, "groups of blocks"); break;
             default: from.skip();
         }
@@ -246,6 +246,8 @@ private:
         for (const Column* optional : {&content_.site_thread, &content_.site_thread_name, &content_.site_block_groups}) {
             if (!optional->empty() && optional->size() != sites) return fail("the columns of its sites differ in length");
         }
+        if (const auto& column = content_.site_temporary_blocks; !column.empty() && column.size() != sites)
+            return fail("the columns of its sites differ in length");
         if (block_age_.size() != block_size_.size() || block_count_.size() != block_size_.size()) {
             return fail("the columns of its blocks differ in length");
         }

@@ -110,6 +110,13 @@ void add_blocks(Part& part, const std::vector<Site>& sites) {
     part.add_packed_uint64(OurPart::block_count, counts.begin(), counts.end());
 }
 
+void add_temporaries(Part& part, const std::vector<Site>& sites) {
+    if (std::none_of(sites.begin(), sites.end(), [](const Site& site) { return site.counters.temporary_blocks != 0; })) return;
+    std::vector<std::uint64_t> column;
+    for (const Site& site : sites) column.push_back(site.counters.temporary_blocks);
+    part.add_packed_uint64(OurPart::site_temporary_blocks, column.begin(), column.end());
+}
+
 }  // namespace
 
 void write_our_part(const Snapshot& snapshot, std::string& raw) {
@@ -145,6 +152,8 @@ void write_our_part(const Snapshot& snapshot, std::string& raw) {
     add_column_if_used(part, OurPart::site_thread, snapshot.sites, &Site::thread);
     add_column_if_used(part, OurPart::site_thread_name, snapshot.sites, &Site::thread_name);
     add_blocks(part, snapshot.sites);
+    if (snapshot.has_temporaries) part.add_bool(OurPart::has_temporaries, true);
+    add_temporaries(part, snapshot.sites);
 }
 
 }  // namespace memtrace::wire

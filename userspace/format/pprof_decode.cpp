@@ -1,6 +1,8 @@
 // Bytes of a snapshot file → Snapshot. The file is hostile until wire::check() has passed.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <new>
 #include <optional>
 #include <protozero/exception.hpp>
@@ -52,31 +54,37 @@ Error foreign(const Outline& found) {
     return Error{"not a memtrace-bpf snapshot", "it is a pprof profile of another program; it can be read with go tool pprof"};
 }
 
-/// Stack and counters of one site.
-Result<void> read_sample(pbf_message<wire::Sample> sample, std::size_t frame_count, Site& site) {
-    std::vector<std::uint64_t> values;
+/// Stack and counters of one site. `frames` is room for its stack, so that the site's own is made once, of the right size.
+Result<void> read_sample(pbf_message<wire::Sample> sample, std::size_t frame_count, std::vector<FrameId>& frames, Site& site) {
+    frames.clear();
+    std::array<std::uint64_t, 4> values{};
+    std::size_t value_count = 0;
     while (sample.next()) {
         switch (sample.tag_and_type()) {
             case message(wire::Sample::location_id):
                 for (const std::uint64_t id : sample.get_packed_uint64()) {
                     if (id == 0 || id > frame_count) return wire::damaged("a stack names a frame that is not there");
-                    if (site.frames.size() == wire::kMaxStackFrames) return wire::damaged("a stack is too deep");
-                    site.frames.push_back(FrameId{static_cast<std::uint32_t>(id - 1)});
+                    if (frames.size() == wire::kMaxStackFrames) return wire::damaged("a stack is too deep");
+                    frames.push_back(FrameId{static_cast<std::uint32_t>(id - 1)});
                 }
                 break;
             case message(wire::Sample::value):
                 for (const std::uint64_t value : sample.get_packed_uint64()) {
-                    if (values.size() == 4) return wire::damaged("a site has too many counters");
-                    values.push_back(value);
+                    if (value_count == values.size()) return wire::damaged("a site has too many counters");
+                    values[value_count++] = value;
                 }
                 break;
             default: sample.skip();
         }
     }
-    if (values.size() != 4) return wire::damaged("a site has too few counters");
+    if (value_count != values.size()) return wire::damaged("a site has too few counters");
+    site.frames = frames;
     site.counters = Counters{values[0], values[1], values[0] - values[2], values[1] - values[3]};
     return {};
 }
+
+/// Of a sample with one frame: two tags and lengths, the frame, four counters, its own tag and length.
+constexpr std::size_t least_sample_bytes = 11;
 
 /// Adds what the profile itself holds of a snapshot: as many strings and sites as our part announced.
 Result<void> read_profile(std::string_view raw, wire::OurPartContent& content) {
@@ -84,6 +92,8 @@ Result<void> read_profile(std::string_view raw, wire::OurPartContent& content) {
     const std::size_t site_count = content.site_process.size();
     auto next_group = content.groups.cbegin();
     snapshot.strings.clear();
+    snapshot.sites.reserve(std::min(site_count, raw.size() / least_sample_bytes));  // no more than the file can hold
+    std::vector<FrameId> frames;
     pbf_message<wire::Profile> profile(raw.data(), raw.size());
     while (profile.next()) {
         switch (profile.tag_and_type()) {
@@ -107,7 +117,8 @@ Result<void> read_profile(std::string_view raw, wire::OurPartContent& content) {
                     next_group = end;
                 }
                 const pbf_message<wire::Sample> sample(profile.get_view());
-                if (Result<void> read = read_sample(sample, snapshot.frames.size(), site); !read) return read;
+                if (Result<void> read = read_sample(sample, snapshot.frames.size(), frames, site); !read) return read;
+                if (!content.site_temporary_blocks.empty()) site.counters.temporary_blocks = content.site_temporary_blocks[i];
                 break;
             }
             default: profile.skip();

@@ -25,7 +25,8 @@ struct Report {
     std::span<const Snapshot> snapshots;  ///< Oldest first; the last one is shown, the others compared with.
     const View& view;
     std::vector<ReportRow> rows;
-    std::size_t limit = 0;  ///< Rows that are told; 0: all.
+    std::size_t limit = 0;                        ///< Rows that are told; 0: all.
+    const BlockHistograms* histograms = nullptr;  ///< Of all rows.
 };
 
 /// One object. Bytes of names that are not UTF-8 become the text \xNN.

@@ -8,7 +8,7 @@ namespace {
 
 constexpr const char* kHeader =
     "file,line,function,pid,command,thread,thread_name,domain,size,size_change,count,count_change,average,allocated_bytes,allocated_blocks,"
-    "freed_bytes,freed_blocks,age_seconds,traceback\n";
+    "freed_bytes,freed_blocks,age_seconds,traceback,temporary_blocks,alloc_rate,free_rate,byte_rate\n";
 
 /// One line of fields.
 class Fields {
@@ -61,6 +61,11 @@ void append_key(Fields& fields, const Statistic& row) {
     row.by == GroupBy::thread ? fields.number(row.site->thread).text(row.snapshot->text(row.site->thread_name)) : fields.none().none();
 }
 
+void append_rates(Fields& fields, const Counters& counters, std::chrono::nanoseconds interval) {
+    for (const std::uint64_t count : {counters.allocated_blocks, counters.freed_blocks, counters.allocated_bytes})
+        interval.count() > 0 ? fields.number(static_cast<double>(count) / std::chrono::duration<double>(interval).count()) : fields.none();
+}
+
 }  // namespace
 
 std::string encode_report_csv(const Report& report) {
@@ -80,6 +85,8 @@ std::string encode_report_csv(const Report& report) {
         fields.number(row.counters.freed_bytes).number(row.counters.freed_blocks);
         row.oldest ? fields.number(std::chrono::duration<double>(*row.oldest).count()) : fields.none();
         row.by == GroupBy::traceback ? fields.text(traceback_text(row)) : fields.none();
+        row.temporaries_known ? fields.number(row.counters.temporary_blocks) : fields.none();
+        append_rates(fields, diff ? diff->since : row.counters, interval_of(report.snapshots));
         text += '\n';
     }
     return text;

@@ -1,3 +1,4 @@
+#include "format/histogram.hpp"
 #include "format/json_text.hpp"
 #include "format/report.hpp"
 
@@ -35,7 +36,14 @@ void write_key(JsonWriter& to, const Statistic& row) {
     }
 }
 
-void write_row(JsonWriter& to, const ReportRow& shown) {
+void write_rates(JsonWriter& to, const Counters& counters, std::chrono::nanoseconds interval) {
+    if (interval.count() <= 0) return;
+    const auto rate = [interval](std::uint64_t count) { return static_cast<double>(count) / seconds(interval); };
+    to.member("alloc_rate", rate(counters.allocated_blocks)).member("free_rate", rate(counters.freed_blocks));
+    to.member("byte_rate", rate(counters.allocated_bytes));
+}
+
+void write_row(JsonWriter& to, const ReportRow& shown, std::chrono::nanoseconds interval) {
     const Statistic& row = *shown.now;
     to.line().begin_object();
     write_key(to, row);
@@ -45,7 +53,10 @@ void write_row(JsonWriter& to, const ReportRow& shown) {
     if (shown.diff) to.member("count_change", shown.diff->count_diff);
     to.member("allocated_bytes", row.counters.allocated_bytes).member("allocated_blocks", row.counters.allocated_blocks);
     to.member("freed_bytes", row.counters.freed_bytes).member("freed_blocks", row.counters.freed_blocks);
+    if (row.temporaries_known) to.member("temporary_blocks", row.counters.temporary_blocks);
+    write_rates(to, shown.diff ? shown.diff->since : row.counters, interval);
     if (row.oldest) to.member("age_seconds", seconds(*row.oldest));
+    if (!row.histograms.empty()) write_histograms(to.key("histogram"), row.histograms);
     if (shown.growth) {
         to.key("sizes").begin_array();
         for (const std::uint64_t size : shown.growth->sizes) to.value(size);
@@ -99,10 +110,11 @@ std::string encode_report_json(const Report& report) {
     to.end_array().key("rows").begin_array();
     const std::span<const ReportRow> all(report.rows);
     const std::size_t told = report.limit ? std::min(report.limit, all.size()) : all.size();
-    for (const ReportRow& row : all.first(told)) write_row(to, row);
+    for (const ReportRow& row : all.first(told)) write_row(to, row, interval_of(report.snapshots));
     to.line().end_array();
     write_sum(to, "other", all.subspan(told));
     write_sum(to, "total", all);
+    if (report.histograms) write_histograms(to.key("histogram"), *report.histograms);
     to.end_object();
     return text + "\n";
 }

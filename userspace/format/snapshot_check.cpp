@@ -85,6 +85,7 @@ private:
         }
         if (site.thread < 0) fail("the thread of site {} is negative", i);
         if (outside(site.thread_name, snapshot_.strings.size())) fail("the thread of site {} is out of range", i);
+        if (site.counters.temporary_blocks != 0 && !snapshot_.has_temporaries) fail("site {} has temporary blocks where none were counted", i);
         if (!site.blocks.empty() && !snapshot_.has_blocks) fail("site {} has blocks where none were read", i);
         const auto not_before = [](const BlockGroup& a, const BlockGroup& b) {
             return std::tie(a.size_bytes, a.age) >= std::tie(b.size_bytes, b.age);

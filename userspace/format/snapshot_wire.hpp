@@ -78,6 +78,8 @@ enum class OurPart : protozero::pbf_tag_type {
     block_size = 32,         ///< One element a group of blocks: more than the group before it of the same site, the first one more than 0.
     block_age = 33,          ///< A step (model/age.hpp): more than that of the group before it where both are of one size, else the step itself.
     block_count = 34,
+    has_temporaries = 40,
+    site_temporary_blocks = 41,  ///< One element a site; left out where all are 0.
 };
 enum class RawString : protozero::pbf_tag_type { index = 1, bytes = 2 };
 enum class Process : protozero::pbf_tag_type {

@@ -31,6 +31,8 @@ std::string rate(std::int64_t bytes, std::chrono::nanoseconds interval) {
     return format_scaled(static_cast<double>(bytes) / std::chrono::duration<double>(interval).count(), true) + "/s";
 }
 
+std::string named(const char* name, const std::string& value) { return value.empty() ? "" : name + value; }
+
 /// `diff`: of the same row; null: there is nothing to compare with.
 std::string column_text(Column column, const Statistic& row, const StatisticDiff* diff, const LineFormat& format) {
     switch (column) {
@@ -44,6 +46,10 @@ std::string column_text(Column column, const Statistic& row, const StatisticDiff
             return "rate=" + rate(diff ? diff->size_diff_bytes : static_cast<std::int64_t>(row.size_bytes), format.interval);
         case Column::age: return row.oldest ? "age=" + format_duration(*row.oldest) : "";
         case Column::domain: return "domain=" + row.domains;
+        case Column::temporary: return row.temporaries_known ? fmt::format("temporary={}", row.counters.temporary_blocks) : "temporary=not counted";
+        case Column::alloc_rate: return named("alloc-rate=", format_rate((diff ? diff->since : row.counters).allocated_blocks, format.interval));
+        case Column::free_rate: return named("free-rate=", format_rate((diff ? diff->since : row.counters).freed_blocks, format.interval));
+        case Column::byte_rate: return named("byte-rate=", format_byte_rate((diff ? diff->since : row.counters).allocated_bytes, format.interval));
         case Column::function: return row.function.empty() ? "" : fmt::format("function={}", row.function);
     }
     return {};
@@ -78,6 +84,17 @@ bool is_control(std::string_view character) {
 std::string format_size(std::uint64_t size_bytes) { return format_scaled(size_bytes, false); }
 
 std::string format_size_diff(std::int64_t size_bytes) { return format_scaled(size_bytes, true); }
+
+std::string format_rate(std::uint64_t count, std::chrono::nanoseconds interval) {
+    if (interval.count() <= 0) return {};
+    const double rate = static_cast<double>(count) / std::chrono::duration<double>(interval).count();
+    return fmt::format("{:.{}f}/s", rate, rate >= 100 || count == 0 ? 0 : rate >= 10 ? 1 : 2);
+}
+
+std::string format_byte_rate(std::uint64_t bytes, std::chrono::nanoseconds interval) {
+    if (interval.count() <= 0) return {};
+    return format_scaled(static_cast<double>(bytes) / std::chrono::duration<double>(interval).count(), false) + "/s";
+}
 
 std::string format_symbol(std::string_view file, std::string_view function) { return fmt::format("{}({})", file, function); }
 

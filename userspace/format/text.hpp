@@ -20,6 +20,11 @@ std::string format_size_diff(std::int64_t size_bytes);
 /// "libfoo.so.1(symbol+0x1f)": a place in native code of which no line is known.
 std::string format_symbol(std::string_view file, std::string_view function);
 
+/// How many a second: "0.25/s", "12.5/s", "1234/s"; without an interval nothing.
+std::string format_rate(std::uint64_t count, std::chrono::nanoseconds interval);
+/// The same of bytes: "1.2 KiB/s".
+std::string format_byte_rate(std::uint64_t bytes, std::chrono::nanoseconds interval);
+
 /// "45.2 s", "1 min 35 s", "2 h 5 min": the two largest units.
 std::string format_duration(std::chrono::nanoseconds time);
 
@@ -32,7 +37,7 @@ std::string_view last_path_parts(std::string_view path, unsigned parts);
 std::string format_place(const Statistic& row, unsigned filename_parts = 0);
 
 /// What is told of a group.
-enum class Column { size, count, average, allocated, freed, rate, age, domain, function };
+enum class Column { size, count, average, allocated, freed, rate, age, domain, function, temporary, alloc_rate, free_rate, byte_rate };
 
 /// How a line is written; as it is by default, tracemalloc would write the same.
 struct LineFormat {
@@ -42,7 +47,8 @@ struct LineFormat {
 };
 
 /// "FILE:LINE: size=SIZE, count=N, average=SIZE", then other columns likewise: "allocated=SIZE", "freed=SIZE", "rate=±SIZE/s",
-/// "age=TIME" of the oldest block, "domain=NAMES", "function=NAME". What is not known is left out. Names as above.
+/// "age=TIME" of the oldest block, "domain=NAMES", "function=NAME", "temporary=N", "alloc-rate=N/s", "free-rate=N/s", "byte-rate=SIZE/s" (of
+/// what is allocated). What is not known is left out; temporary blocks are "not counted" then. Names as above.
 std::string format_line(const Statistic& row, const LineFormat& format = {});
 /// "FILE:LINE: size=SIZE (±SIZE), count=N (±N), average=SIZE"; other columns as above.
 std::string format_line(const StatisticDiff& row, const LineFormat& format = {});

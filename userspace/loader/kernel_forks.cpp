@@ -92,7 +92,7 @@ void KernelSide::clear() {
             if (key != MT_KEY_FREE) key = MT_KEY_FREE;
     state_->object->bss->live_choices_used = 0;
     for (mt_site& site : std::span(state_->sites.as<mt_site>(), state_->capacities.sites))
-        site.allocated_blocks = site.allocated_bytes = site.freed_blocks = site.freed_bytes = 0;
+        site.allocated_blocks = site.allocated_bytes = site.freed_blocks = site.freed_bytes = site.temporary_blocks = 0;
     for (std::uint32_t index = 0; index < most_processes(); ++index) {
         mt_process& record = process(index);
         record.total = {};

@@ -23,6 +23,7 @@ constexpr std::uint64_t bytes_per_block = 32;
 constexpr std::uint32_t most_default_sites = 1U << 17;
 constexpr std::uint64_t most_default_stack_bytes = 128U << 20;
 constexpr std::uint32_t default_ring_bytes = 16U << 20;
+constexpr std::uint32_t calls_ring_bytes = 8U << 20;       // 131 072 of them
 constexpr ino_t initial_pid_namespace_inode = 0xEFFFFFFC;  // PROC_PID_INIT_INO, include/linux/proc_ns.h
 
 // A bucket of 192 bytes for every 6 blocks: 8 slots filled to 3/4, at which no key misses all its choices (docs/decisions/0002).
@@ -82,6 +83,7 @@ void set_capacities(memtrace_bpf& object, const Capacities& capacities, std::uin
     bpf_map__set_max_entries(object.maps.mt_codes, capacities.sites);
     bpf_map__set_max_entries(object.maps.mt_told, capacities.sites);
     bpf_map__set_max_entries(object.maps.mt_events, capacities.ring_bytes);
+    bpf_map__set_max_entries(object.maps.mt_calls, capacities.tells_calls ? calls_ring_bytes : static_cast<std::uint32_t>(sysconf(_SC_PAGESIZE)));
     bpf_map__set_map_flags(object.maps.mt_stacks, BPF_F_MMAPABLE);
     bpf_map__set_max_entries(object.maps.mt_twins, follow ? capacities.sites : 1);
     bpf_map__set_max_entries(object.maps.mt_journal, follow ? MT_JOURNAL_CHANGES : 1);
@@ -104,6 +106,7 @@ int KernelSide::load_object(State& state, AttachMethod method, const Namespace& 
     object.rodata->pid_namespace_inode = ours.inode;
     object.rodata->initial_pid_namespace = ours.inode == initial_pid_namespace_inode;
     object.rodata->threads_apart = state.capacities.threads_apart;
+    object.rodata->tells_calls = state.capacities.tells_calls;
     object.rodata->follows_forks = state.follow != Follow::none;
     object.rodata->occupied_shift = static_cast<std::uint32_t>(std::bit_width((buckets - 1) / MT_OCCUPIED_BITS));
     set_capacities(object, state.capacities, static_cast<std::uint32_t>(buckets), state.follow != Follow::none);
@@ -172,6 +175,7 @@ Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod metho
     state->ring = ring_buffer__new(bpf_map__fd(object.maps.mt_events), handle_record, &state->handler, nullptr);
     if (!state->ring || ring_buffer__add(state->ring, bpf_map__fd(object.maps.mt_marks), handle_record, &state->handler) != 0)
         return errno_error("opening the event rings", errno);
+    if (capacities.tells_calls && !state->open_calls()) return errno_error("opening the ring of single blocks", errno);
     KernelSide kernel(std::move(state));
     const Result<mt_clock> now = kernel.clock();
     if (!now) return now.error();

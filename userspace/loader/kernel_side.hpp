@@ -25,6 +25,7 @@ struct Capacities {
     std::uint32_t frames = 1;       ///< 1 .. MT_MAX_FRAMES of each kind a stack.
     std::uint32_t ring_bytes = 0;   ///< Rounded up to a power of two.
     bool threads_apart = false;     ///< Sites of different threads are different sites, of 24 bytes more each.
+    bool tells_calls = false;       ///< Each block that is allocated or freed is told: KernelSide::take_calls().
 };
 
 /// Defaults for a process with `rss_bytes` resident, on a machine with `available_bytes` free: a block for every 256 resident bytes,
@@ -94,6 +95,13 @@ public:
     void on_event(std::function<void(std::span<const std::byte>)> handler);
     [[nodiscard]] int poll_fd() const;
     void consume();
+
+    /// With Capacities::tells_calls: `handler` gets what is there of single blocks, `most` at most; the rest waits.
+    void take_calls(std::size_t most, const std::function<void(const mt_call_event&)>& handler);
+    /// Becomes readable when there is any; -1 without.
+    [[nodiscard]] int calls_poll_fd() const;
+    /// How many blocks there was no room to tell of.
+    [[nodiscard]] std::uint64_t calls_untold() const;
 
 private:
     struct State;

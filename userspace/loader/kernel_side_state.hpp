@@ -50,10 +50,14 @@ struct KernelSide::State {
     mt_clock first_clock{};
     std::function<void(std::span<const std::byte>)> handler = [](std::span<const std::byte>) {};
     ring_buffer* ring = nullptr;
+    ring_buffer* calls = nullptr;
+    std::function<int(const mt_call_event&)> call_handler;  ///< While calls are taken; negative: no more of them.
     State() = default;
+    bool open_calls();
     State(const State&) = delete;
     State& operator=(const State&) = delete;
     ~State() {
+        ring_buffer__free(calls);
         ring_buffer__free(ring);
         memtrace_bpf__destroy(object);
     }

@@ -8,6 +8,17 @@ namespace memtrace {
 void TracedProcess::take_marks() {
     mark_notes_.clear();
     std::vector<PlannedMark> fresh = plan_marks(modules_, context_.marks, context_.calibration.costs, mark_notes_);
+    // What was loaded since may throw exceptions, which a return probe would break: all marks begin anew, without it.
+    const bool harmful = std::any_of(marks_.begin(), marks_.end(), [&](const PlannedMark& known) {
+        return known.at_return &&
+               std::none_of(fresh.begin(), fresh.end(), [&](const PlannedMark& mark) { return mark.at_return && mark.same_place(known); });
+    });
+    if (harmful) {
+        for (Links& links : mark_links_) context_.remover.remove(std::move(links));
+        mark_links_.clear();
+        marks_.clear();
+        context_.remover.wait();
+    }
     std::erase_if(fresh, [this](const PlannedMark& mark) {
         return std::any_of(marks_.begin(), marks_.end(), [&](const PlannedMark& known) { return known.same_place(mark); });
     });

@@ -52,6 +52,7 @@ Result<Session> Session::open(Target target, const Calibration& calibration, con
     Capacities capacities = default_capacities(info->rss_bytes * (options.follow ? std::uint64_t{room_for_copies} : 1), available, options.frames);
     if (options.follow && table_bytes(with_more_sites(capacities)) < available / 8) capacities = with_more_sites(capacities);
     capacities.threads_apart = options.threads;
+    capacities.tells_calls = options.calls;
     capacities.live_blocks = options.live_blocks.value_or(capacities.live_blocks);
     capacities.sites = options.sites.value_or(capacities.sites);
     // The kernel would try, and end other processes on the way.

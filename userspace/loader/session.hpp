@@ -23,6 +23,7 @@ struct SessionOptions {
     std::vector<std::string> allocator_prefixes;
     bool follow = false;            ///< With room for more than one process, and what copying a fork's blocks needs.
     bool threads = false;           ///< Sites of different threads are kept apart.
+    bool calls = false;             ///< Each block is told: KernelSide::take_calls().
     HoldThreads hold;               ///< Default: StoppedThreads.
     std::vector<WantedMark> marks;  ///< At most MT_MAX_MARKS.
 };

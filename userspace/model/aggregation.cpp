@@ -68,7 +68,7 @@ std::size_t Aggregation::PlaceHash::operator()(const Place& place) const {
 }
 
 void Aggregation::add(const Snapshot& snapshot) {
-    Column& column = columns_.emplace_back(Column{&snapshot, std::vector(snapshot.frames.size(), kNone), std::vector<Sums>(groups_.size())});
+    Column& column = columns_.emplace_back(Column{&snapshot, std::vector(snapshot.frames.size(), kNone), std::vector<Sums>(groups_.size()), {}});
     const SiteFilter filter(snapshot, view_.filters, view_.lines);
     const std::vector<bool> running = snapshot.processes_that_count();
     for (const Site& site : snapshot.sites) {
@@ -103,11 +103,23 @@ void Aggregation::add_to(Column& column, std::uint32_t group, const Site& site, 
     all.size_bytes += sums.size_bytes;
     all.count += sums.count;
     all.counters += sums.counters;
+    if (view_.histograms) add_to_histograms(column, group, site);
     if (sums.oldest) all.oldest = std::max(all.oldest.value_or(AgeStep{}), *sums.oldest);
     const Group& known = groups_[group];
     if (known.snapshot == column.snapshot && known.site->domain == site.domain) return;
     const std::string_view domain = column.snapshot->text(site.domain);
     if (known.snapshot->text(known.site->domain) != domain) more_domains_.emplace(group, domain);
+}
+
+void Aggregation::add_to_histograms(Column& column, std::uint32_t group, const Site& site) {
+    if (group >= column.histograms.size()) column.histograms.resize(groups_.size());
+    for (const BlockGroup& blocks : site.blocks)
+        if (view_.blocks.holds(blocks)) column.histograms[group].add(blocks);
+}
+
+BlockHistograms Aggregation::histograms(std::size_t column, std::size_t group) const {
+    const std::vector<BlockHistograms>& known = columns_[column].histograms;
+    return group < known.size() ? known[group] : BlockHistograms();
 }
 
 std::uint32_t Aggregation::new_group(Column& column, const Site& site, FrameId frame) {
@@ -191,6 +203,7 @@ std::uint32_t Aggregation::group_of_key(Column& column, const Site& site) {
 std::string Aggregation::domains(std::size_t group) const {
     const Group& known = groups_[group];
     const std::string_view first = known.snapshot->text(known.site->domain);
+    if (more_domains_.empty()) return std::string(first);
     const auto number = static_cast<std::uint32_t>(group);
     auto more = more_domains_.lower_bound({number, {}});
     if (more == more_domains_.end() || more->first != number) return std::string(first);

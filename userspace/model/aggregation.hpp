@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "model/histogram.hpp"
 #include "model/view.hpp"
 
 namespace memtrace {
@@ -53,6 +54,9 @@ public:
     };
     [[nodiscard]] const std::vector<Group>& groups() const { return groups_; }
     [[nodiscard]] const Sums& sums(std::size_t column, std::size_t group) const { return columns_[column].sums[group]; }
+    [[nodiscard]] const Snapshot& snapshot(std::size_t column) const { return *columns_[column].snapshot; }
+    /// Of the blocks that count, where the view wants histograms; empty elsewhere.
+    [[nodiscard]] BlockHistograms histograms(std::size_t column, std::size_t group) const;
     /// By traceback: the stack of a group as numbers of places, newest first …
     [[nodiscard]] std::span<const std::uint32_t> stack_of(std::size_t group) const;
     /// … and the places by these numbers.
@@ -65,6 +69,7 @@ private:
         const Snapshot* snapshot;
         std::vector<std::uint32_t> place_of_frame;  ///< As far as asked for.
         std::vector<Sums> sums;                     ///< By group.
+        std::vector<BlockHistograms> histograms;    ///< Likewise, where they are wanted; may be shorter.
     };
     struct PlaceHash {
         std::size_t operator()(const Place& place) const;
@@ -72,6 +77,7 @@ private:
 
     void add(Column& column, const Site& site, const Sums& sums);
     void add_to(Column& column, std::uint32_t group, const Site& site, const Sums& sums);
+    void add_to_histograms(Column& column, std::uint32_t group, const Site& site);
     std::uint32_t place_index(Column& column, FrameId frame, GroupBy by);
     std::uint32_t group_of_place(Column& column, const Site& site, FrameId frame);
     std::uint32_t group_of_stack(Column& column, const Site& site);

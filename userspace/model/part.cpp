@@ -60,6 +60,7 @@ Snapshot part_of(const Snapshot& snapshot, const std::vector<bool>& keep) {
     part.frame_limit = snapshot.frame_limit;
     part.has_blocks = snapshot.has_blocks;
     part.threads_apart = snapshot.threads_apart;
+    part.has_temporaries = snapshot.has_temporaries;
     part.name = snapshot.name;
     part.marks_dropped = snapshot.marks_dropped;
     part.losses = snapshot.losses;

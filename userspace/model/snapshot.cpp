@@ -9,7 +9,14 @@ Counters& Counters::operator+=(const Counters& other) {
     allocated_bytes += other.allocated_bytes;
     freed_blocks += other.freed_blocks;
     freed_bytes += other.freed_bytes;
+    temporary_blocks += other.temporary_blocks;
     return *this;
+}
+
+Counters Counters::since(const Counters& before) const {
+    const auto more = [](std::uint64_t now, std::uint64_t earlier) { return now >= earlier ? now - earlier : now; };
+    return {more(allocated_blocks, before.allocated_blocks), more(allocated_bytes, before.allocated_bytes), more(freed_blocks, before.freed_blocks),
+            more(freed_bytes, before.freed_bytes), more(temporary_blocks, before.temporary_blocks)};
 }
 
 std::vector<bool> Snapshot::processes_that_count() const {

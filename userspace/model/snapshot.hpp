@@ -52,10 +52,14 @@ struct Counters {
     std::uint64_t allocated_bytes = 0;
     std::uint64_t freed_blocks = 0;
     std::uint64_t freed_bytes = 0;
+    /// Of the freed ones: by the thread that had allocated them, before it allocated again (Snapshot::has_temporaries).
+    std::uint64_t temporary_blocks = 0;
 
     [[nodiscard]] std::uint64_t live_blocks() const { return difference(allocated_blocks, freed_blocks); }
     [[nodiscard]] std::uint64_t live_bytes() const { return difference(allocated_bytes, freed_bytes); }
     Counters& operator+=(const Counters& other);
+    /// What was allocated and freed after `before` was read; where that was more, all was forgotten (clear): since then.
+    [[nodiscard]] Counters since(const Counters& before) const;
     bool operator==(const Counters&) const = default;
 
 private:
@@ -152,6 +156,7 @@ struct Snapshot {
     std::uint32_t frame_limit = 1;                           ///< --frames.
     bool has_blocks = false;                                 ///< Sites tell their blocks' sizes and ages.
     bool threads_apart = false;                              ///< Sites of different threads are different sites.
+    bool has_temporaries = false;                            ///< Counters tell temporary blocks; files of the first versions do not.
     std::string name;                                        ///< Of the checkpoint it is; empty: none.
     std::vector<UserDatum> user_data;                        ///< Handed over with the checkpoint.
     std::vector<Mark> marks;                                 ///< Up to its moment, oldest first.

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <tuple>
 
+#include "model/first_rows.hpp"
 #include "util/utf8.hpp"
 
 namespace memtrace {
@@ -59,17 +60,30 @@ private:
     std::vector<std::uint32_t> ranks_;  ///< Of places.
 };
 
-/// Numbers of groups, those of the highest rank first.
+/// Numbers of groups, those of the highest rank first, at most so many. Ranks lie beside the numbers: a million groups are compared twenty million
+/// times.
 template <typename Rank>
-std::vector<std::size_t> ordered(const Aggregation& all, const View& view, Rank rank) {
-    std::vector<std::size_t> order(all.groups().size());
-    std::iota(order.begin(), order.end(), 0);
+std::vector<std::size_t> ordered(const Aggregation& all, const View& view, Rank rank, std::size_t most = all_rows) {
+    using Entry = std::pair<decltype(rank(0)), std::uint32_t>;
+    std::vector<Entry> entries;
+    entries.reserve(all.groups().size());
+    for (std::uint32_t i = 0; i < all.groups().size(); ++i) entries.emplace_back(rank(i), i);
     const StackOrder stacks(all, view);
-    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-        const auto rank_a = rank(a), rank_b = rank(b);
-        if (rank_a != rank_b) return rank_a > rank_b;
-        return (view.by == GroupBy::traceback ? stacks.compare(a, b) : compare_keys(all.groups()[a], all.groups()[b], view)) > 0;
-    });
+    const auto comes_first = [&](const Entry& a, const Entry& b) {
+        if (a.first != b.first) return a.first > b.first;
+        const std::uint32_t i = a.second, j = b.second;
+        return (view.by == GroupBy::traceback ? stacks.compare(i, j) : compare_keys(all.groups()[i], all.groups()[j], view)) > 0;
+    };
+    if (most < entries.size() / 8) {
+        std::partial_sort(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(most), entries.end(), comes_first);
+        entries.resize(most);
+    } else {
+        std::sort(entries.begin(), entries.end(), comes_first);
+        entries.resize(std::min(most, entries.size()));
+    }
+    std::vector<std::size_t> order;
+    order.reserve(entries.size());
+    for (const Entry& entry : entries) order.push_back(entry.second);
     return order;
 }
 
@@ -84,6 +98,8 @@ Statistic statistic(const Aggregation& all, std::size_t column, std::size_t inde
     row.size_bytes = sums.size_bytes;
     row.count = sums.count;
     row.counters = sums.counters;
+    row.temporaries_known = all.snapshot(column).has_temporaries;
+    if (view.histograms) row.histograms = all.histograms(column, index);
     if (sums.oldest) row.oldest = age_of(*sums.oldest);
     row.by = view.by;
     row.lines = view.lines;
@@ -95,7 +111,7 @@ Statistic statistic(const Aggregation& all, std::size_t column, std::size_t inde
 StatisticDiff difference(const Aggregation& all, std::size_t after, std::size_t before, std::size_t index, const View& view) {
     const Sums &new_sums = all.sums(after, index), &old_sums = all.sums(before, index);
     return {statistic(all, after, index, view), static_cast<std::int64_t>(new_sums.size_bytes - old_sums.size_bytes),
-            static_cast<std::int64_t>(new_sums.count - old_sums.count)};
+            static_cast<std::int64_t>(new_sums.count - old_sums.count), new_sums.counters.since(old_sums.counters)};
 }
 
 /// |after - before|, of any two.
@@ -108,6 +124,8 @@ void sort_by(std::vector<Row>& rows, Rank rank) {
 
 const Statistic& now(const Statistic& row) { return row; }
 const Statistic& now(const StatisticDiff& row) { return row.now; }
+const Counters& recent(const Statistic& row) { return row.counters; }
+const Counters& recent(const StatisticDiff& row) { return row.since; }
 
 template <typename Row>
 void sort_rows(std::vector<Row>& rows, Order order) {
@@ -118,22 +136,32 @@ void sort_rows(std::vector<Row>& rows, Order order) {
         case Order::alloc: return sort_by(rows, [](const Row& row) { return now(row).counters.allocated_bytes; });
         case Order::freed: return sort_by(rows, [](const Row& row) { return now(row).counters.freed_bytes; });
         case Order::age: return sort_by(rows, [](const Row& row) { return now(row).oldest; });
+        case Order::temporary: return sort_by(rows, [](const Row& row) { return now(row).counters.temporary_blocks; });
+        case Order::alloc_rate: return sort_by(rows, [](const Row& row) { return recent(row).allocated_blocks; });
+        case Order::free_rate: return sort_by(rows, [](const Row& row) { return recent(row).freed_blocks; });
     }
 }
 
 }  // namespace
 
-std::vector<Statistic> statistics(const Snapshot& snapshot, const View& view) {
+std::vector<Statistic> statistics(const Snapshot& snapshot, const View& view) { return first_statistics(snapshot, view, all_rows); }
+
+std::vector<Statistic> first_statistics(const Snapshot& snapshot, const View& view, std::size_t most) {
     Aggregation all(view);
     all.add(snapshot);
     const auto rank = [&](std::size_t i) { return std::tuple(all.sums(0, i).size_bytes, all.sums(0, i).count); };
+    const std::vector<std::size_t> order = ordered(all, view, rank, most);
     std::vector<Statistic> rows;
-    rows.reserve(all.groups().size());
-    for (const std::size_t i : ordered(all, view, rank)) rows.push_back(statistic(all, 0, i, view));
+    rows.reserve(order.size());
+    for (const std::size_t i : order) rows.push_back(statistic(all, 0, i, view));
     return rows;
 }
 
 std::vector<StatisticDiff> compare(const Snapshot& before, const Snapshot& after, const View& view) {
+    return first_differences(before, after, view, all_rows);
+}
+
+std::vector<StatisticDiff> first_differences(const Snapshot& before, const Snapshot& after, const View& view, std::size_t most) {
     Aggregation all(view);
     all.add(after);
     all.add(before);
@@ -143,9 +171,10 @@ std::vector<StatisticDiff> compare(const Snapshot& before, const Snapshot& after
         return std::tuple(distance(new_sums.size_bytes, old_sums.size_bytes), new_sums.size_bytes, distance(new_sums.count, old_sums.count),
                           new_sums.count);
     };
+    const std::vector<std::size_t> order = ordered(all, view, rank, most);
     std::vector<StatisticDiff> rows;
-    rows.reserve(all.groups().size());
-    for (const std::size_t i : ordered(all, view, rank)) rows.push_back(difference(all, 0, 1, i, view));
+    rows.reserve(order.size());
+    for (const std::size_t i : order) rows.push_back(difference(all, 0, 1, i, view));
     return rows;
 }
 
@@ -165,6 +194,19 @@ std::vector<Growth> growth(std::span<const Snapshot> snapshots, const View& view
         rows.push_back(std::move(row));
     }
     return rows;
+}
+
+std::chrono::nanoseconds interval_of(std::span<const Snapshot> snapshots) {
+    return snapshots.size() > 1 ? snapshots.back().time - snapshots.front().time : snapshots.back().traced_for;
+}
+
+BlockHistograms histograms(const Snapshot& snapshot, View view) {
+    view.histograms = true;
+    view.by = GroupBy::domain;  // the fewest groups
+    view.cumulative = false;
+    BlockHistograms sum;
+    for (const Statistic& row : statistics(snapshot, view)) sum += row.histograms;
+    return sum;
 }
 
 void sort(std::vector<Statistic>& rows, Order order) { sort_rows(rows, order); }

@@ -19,6 +19,8 @@ struct Statistic {
     std::uint64_t size_bytes = 0;
     std::uint64_t count = 0;
     Counters counters;                                ///< Of all blocks of the group.
+    bool temporaries_known = false;                   ///< Whether the counters tell them.
+    BlockHistograms histograms;                       ///< Empty unless the view wants them.
     std::optional<std::chrono::milliseconds> oldest;  ///< Age of its oldest block, a sixteenth older at most; none: not known.
     GroupBy by = GroupBy::line;
     Lines lines = Lines::python;
@@ -37,7 +39,14 @@ struct StatisticDiff {
     Statistic now;
     std::int64_t size_diff_bytes = 0;
     std::int64_t count_diff = 0;
+    Counters since;  ///< What was allocated and freed between the two (Counters::since()).
 };
+
+/// What rates are for: the time between the first snapshot and the last, of a single one the time that was traced. At least one.
+std::chrono::nanoseconds interval_of(std::span<const Snapshot> snapshots);
+
+/// Of all blocks that count, whatever the groups.
+BlockHistograms histograms(const Snapshot& snapshot, View view);
 
 /// How one group developed over several snapshots.
 struct Growth {
@@ -63,7 +72,10 @@ enum class Order {
     diff,   ///< As compare() has it. Of single snapshots: not possible, as if it were `size`.
     alloc,  ///< Bytes allocated since tracing began.
     freed,
-    age,  ///< That of the oldest block.
+    age,         ///< That of the oldest block.
+    temporary,   ///< Blocks.
+    alloc_rate,  ///< Blocks allocated in the time that is looked at: since tracing began, or between two snapshots.
+    free_rate,   ///< Likewise.
 };
 
 void sort(std::vector<Statistic>& rows, Order order);

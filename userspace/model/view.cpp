@@ -22,8 +22,9 @@ Result<void> check(const View& view) {
                      view.by == GroupBy::traceback
                          ? "--cumulative counts a block for each frame of its traceback: use --by line, file or function"
                          : "--cumulative counts a block for each frame of its stack, which has only one " + std::string(name_of(view.by))};
-    if (view.counted != Counted::live && view.blocks.any())
-        return Error{"the sizes and ages of single blocks are known of live ones only", "leave out --allocated or --freed, or the bounds"};
+    if (view.counted != Counted::live && (view.blocks.any() || view.histograms))
+        return Error{"the sizes and ages of single blocks are known of live ones only",
+                     view.histograms ? "leave out --allocated or --freed, or --histogram" : "leave out --allocated or --freed, or the bounds"};
     if (view.blocks.min_size_bytes > view.blocks.max_size_bytes)
         return Error{"the smallest size is larger than the largest: no block has such a size"};
     return {};
@@ -31,7 +32,7 @@ Result<void> check(const View& view) {
 
 Result<void> check(const View& view, const Snapshot& snapshot) {
     if (Result<void> sense = check(view); !sense) return sense;
-    if (view.blocks.any() && !snapshot.has_blocks)
+    if ((view.blocks.any() || view.histograms) && !snapshot.has_blocks)
         return Error{"the sizes and ages of single blocks are not known", "they stand in snapshots of newer versions only"};
     if (view.by == GroupBy::thread && !snapshot.threads_apart)
         return Error{"threads were not kept apart", "trace with --threads to tell them from each other"};

@@ -45,6 +45,7 @@ struct View {
     bool cumulative = false;  ///< A block counts for every frame of its stack, as often as it is there.
     Counted counted = Counted::live;
     BlockBounds blocks;
+    bool histograms = false;  ///< Groups tell how the sizes and ages of their blocks are spread: needs Snapshot::has_blocks.
     bool operator==(const View&) const = default;
 };
 

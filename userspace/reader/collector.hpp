@@ -14,6 +14,7 @@
 
 #include "loader/session.hpp"
 #include "model/snapshot.hpp"
+#include "model/view.hpp"
 #include "python/code_objects.hpp"
 #include "reader/live_blocks.hpp"
 #include "reader/process_names.hpp"
@@ -44,6 +45,18 @@ struct BlockInfo {
     bool operator==(const BlockInfo&) const = default;
 };
 
+/// Live blocks one by one.
+struct Outstanding {
+    struct Block {
+        std::uint64_t address = 0;
+        std::uint64_t size_bytes = 0;
+        std::chrono::nanoseconds age{};
+        std::uint32_t site = 0;  ///< Collector::site().
+    };
+    std::vector<Block> blocks;   ///< Oldest first.
+    std::uint64_t left_out = 0;  ///< Younger ones that were too many.
+};
+
 /// Keeps a reference to the session, which must outlive it. Processes appear in snapshots in the order in which they were added.
 class Collector {
 public:
@@ -63,12 +76,24 @@ public:
     class Reading;
     /// Names what is new, and makes room.
     Reading begin(Detail detail);
-    /// Copies what the kernel's tables say: 24 bytes for each live block, 40 for each site there may be.
+    /// Copies what the kernel's tables say: 24 bytes for each live block, 40 for each site.
     void copy(Reading& reading);
     Snapshot finish(const Reading& reading);
     /// The block of a traced process that begins at `address` or, if none does, that contains it: a Python object lies 16 or 32 bytes
     /// behind its block's start. Reads the whole live table.
     std::optional<BlockInfo> where(int pid, std::uint64_t address);
+    /// The live blocks within the bounds and of sites that pass: the oldest `most` of them. Reads the whole live table.
+    Outstanding outstanding(const BlockBounds& bounds, std::size_t most, const std::function<bool(std::uint32_t)>& passes);
+    /// A site of the kernel's table by its place there, as snapshots have it but for its blocks; its names are those of names(). None: it is
+    /// empty. `identity` tells whether another one has come to the same place since.
+    struct NumberedSite {
+        Site site;
+        std::uint64_t identity = 0;
+    };
+    std::optional<NumberedSite> site(std::uint32_t id);
+    [[nodiscard]] std::uint64_t site_identity(std::uint32_t id) const;
+    [[nodiscard]] const Snapshot& names() const { return names_; }
+    [[nodiscard]] int pid_of(const Site& site) const { return processes_[site.process]->process.pid; }
     /// Keeps a named moment; a name that was there before gets "-2", "-3" … The name it has now.
     std::string add_mark(Mark mark);
     /// How many events are missing from the numbers, of all causes.
@@ -150,7 +175,8 @@ private:
     bool symbols_in_use_ = false;
     std::uint64_t unresolved_ = 0;
     std::deque<Mark> marks_;
-    std::uint64_t marks_dropped_ = 0;  ///< With those that are there: all there ever were.
+    std::size_t mark_data_ = 0;                                  ///< User data of all of them.
+    std::uint64_t marks_dropped_ = 0;                            ///< With those that are there: all there ever were.
     std::unordered_map<std::string, std::uint64_t> mark_names_;  ///< The next number to tell it by.
     bool exec_seen_ = false;
 };
@@ -158,12 +184,12 @@ private:
 class Collector::Reading {
     friend class Collector;
     struct SiteCounts {
+        std::uint32_t site = 0;
         Counters counters;
-        bool ready = false;
     };
     Detail detail = Detail::counters;
     BlockCopy blocks;
-    std::vector<SiteCounts> sites;  ///< By number.
+    std::vector<SiteCounts> sites;  ///< That were ready.
     std::vector<std::uint64_t> hits, losses;
     Ages ages{{}, {}};
     std::chrono::sys_time<std::chrono::nanoseconds> time{};

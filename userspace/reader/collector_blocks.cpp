@@ -1,5 +1,6 @@
 // The collector's look at single blocks: their ages, and which one an address belongs to.
 #include <algorithm>
+#include <tuple>
 
 #include "reader/collector.hpp"
 
@@ -42,6 +43,42 @@ std::optional<BlockInfo> Collector::where(int pid, std::uint64_t address) {
         info.frames.push_back({names_.text(frame.file), frame.line, names_.text(frame.function), frame.python});
     }
     return info;
+}
+
+std::uint64_t Collector::site_identity(std::uint32_t id) const {
+    const std::span<const mt_site> sites = session_.kernel().sites();
+    return id < sites.size() ? __atomic_load_n(&sites[id].key, __ATOMIC_ACQUIRE) : 0;
+}
+
+std::optional<Collector::NumberedSite> Collector::site(std::uint32_t id) {
+    const std::span<const mt_site> sites = session_.kernel().sites();
+    if (id >= sites.size() || !is_ready(sites[id])) return std::nullopt;
+    if (!sites_[id].named) take_in();
+    return NumberedSite{read_site(id, read_counters(sites[id]), nullptr), site_identity(id)};
+}
+
+Outstanding Collector::outstanding(const BlockBounds& bounds, std::size_t most, const std::function<bool(std::uint32_t)>& passes) {
+    const std::span<const mt_site> sites = session_.kernel().sites();
+    const Ages ages = this->ages();
+    Outstanding found;
+    const auto older = [](const Outstanding::Block& a, const Outstanding::Block& b) {
+        return std::tie(b.age, a.address) < std::tie(a.age, b.address);
+    };
+    for_each_block(session_.kernel().live(), [&](std::uint16_t slot, const LiveBlock& live) {
+        const std::uint32_t id = live.block.site;
+        if (id >= sites.size() || sites[id].slot != slot) return;
+        const Outstanding::Block block{live.address, live.block.size_bytes, ages.of(live.block.time_jiffies), id};
+        if (!bounds.holds({block.size_bytes, age_step(block.age), 1}) || !passes(id)) return;
+        // A heap with the youngest on top: it makes room for older ones.
+        found.blocks.push_back(block);
+        std::push_heap(found.blocks.begin(), found.blocks.end(), older);
+        if (found.blocks.size() <= most) return;
+        std::pop_heap(found.blocks.begin(), found.blocks.end(), older);
+        found.blocks.pop_back();
+        ++found.left_out;
+    });
+    std::sort_heap(found.blocks.begin(), found.blocks.end(), older);
+    return found;
 }
 
 }  // namespace memtrace

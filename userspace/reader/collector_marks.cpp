@@ -10,6 +10,7 @@ namespace memtrace {
 namespace {
 
 constexpr std::size_t most_marks = 100'000;
+constexpr std::size_t most_user_data = 500'000;   // of all marks: half of what a snapshot's file may hold
 constexpr std::size_t most_mark_names = 200'000;  // a program may make up any number; further ones may occur twice
 
 std::chrono::nanoseconds now_of(clockid_t clock) {
@@ -28,8 +29,10 @@ std::string Collector::add_mark(Mark mark) {
         while (mark_names_.contains(mark.name));
     }
     if (mark_names_.size() < most_mark_names) mark_names_.emplace(mark.name, 2);
+    mark_data_ += mark.user_data.size();
     marks_.push_back(std::move(mark));
-    if (marks_.size() > most_marks) {
+    while (marks_.size() > most_marks || (mark_data_ > most_user_data && marks_.size() > 1)) {
+        mark_data_ -= marks_.front().user_data.size();
         marks_.pop_front();
         ++marks_dropped_;
     }

@@ -93,6 +93,7 @@ void Collector::read_usage(Observed& observed) {
 // Frees before allocations: what is allocated and freed in between never makes the live count negative.
 Counters Collector::read_counters(const mt_site& site) {
     Counters counters;
+    counters.temporary_blocks = load(site.temporary_blocks);
     counters.freed_blocks = load(site.freed_blocks);
     counters.freed_bytes = load(site.freed_bytes);
     counters.allocated_blocks = load(site.allocated_blocks);

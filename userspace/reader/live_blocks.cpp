@@ -23,12 +23,22 @@ Entry read_entry(const mt_bucket& bucket, unsigned place) {
     return {same && key != MT_KEY_BUSY ? key : MT_KEY_FREE, block};
 }
 
-// The processor's own looking ahead ends with each page: asking it takes a fifth off the time. A place behind the table's end does no harm.
-constexpr std::ptrdiff_t prefetched_buckets = 12;
+// Buckets to look ahead; the processor's own looking ahead ends with each page, and does not know which buckets are empty. A place behind
+// the table's end does no harm to a prefetch.
+constexpr std::size_t keys_ahead = 24, blocks_ahead = 12;
 
-void fetch(const mt_bucket* bucket) {
-    for (const char* line = reinterpret_cast<const char*>(bucket); line < reinterpret_cast<const char*>(bucket + 1); line += 64)
-        __builtin_prefetch(line);
+bool is_empty(const mt_bucket& bucket) {
+    std::uint64_t any = 0;
+    for (const __u64& key : bucket.keys) any |= __atomic_load_n(&key, __ATOMIC_RELAXED);
+    return any == MT_KEY_FREE;
+}
+
+void look_ahead(std::span<const mt_bucket> table, std::size_t from) {
+    __builtin_prefetch(table.data() + from + keys_ahead);
+    if (from + blocks_ahead >= table.size() || is_empty(table[from + blocks_ahead])) return;
+    const mt_block* blocks = table[from + blocks_ahead].blocks;
+    __builtin_prefetch(blocks);
+    __builtin_prefetch(blocks + MT_BUCKET_SLOTS / 2);
 }
 
 }  // namespace
@@ -82,11 +92,10 @@ private:
 // than the copy does.
 void BlockCopy::take(std::span<const mt_bucket> table, const std::vector<bool>* slots) {
     count_ = 0;
-    for (const mt_bucket& bucket : table) {
-        fetch(&bucket + prefetched_buckets);
-        std::uint64_t any = 0;
-        for (const std::uint64_t& key : bucket.keys) any |= __atomic_load_n(&key, __ATOMIC_RELAXED);
-        if (any == MT_KEY_FREE) continue;
+    for (std::size_t i = 0; i < table.size(); ++i) {
+        look_ahead(table, i);
+        const mt_bucket& bucket = table[i];
+        if (is_empty(bucket)) continue;
         if (entries_.size() - count_ < MT_BUCKET_SLOTS) entries_.resize(entries_.size() * 2 + 4096);
         Entry* to = entries_.data() + count_;
         for (unsigned place = 0; place < MT_BUCKET_SLOTS; ++place) {
@@ -186,6 +195,15 @@ void agree(Counters& counters, std::span<const BlockGroup> blocks) {
     };
     settle(live_blocks, counters.allocated_blocks, counters.freed_blocks);
     settle(live_bytes, counters.allocated_bytes, counters.freed_bytes);
+}
+
+void for_each_block(std::span<const mt_bucket> table, const std::function<void(std::uint16_t, const LiveBlock&)>& visit) {
+    for (const mt_bucket& bucket : table) {
+        for (unsigned place = 0; place < MT_BUCKET_SLOTS; ++place) {
+            const auto [key, block] = read_entry(bucket, place);
+            if (key != MT_KEY_FREE) visit(static_cast<std::uint16_t>(key >> MT_KEY_ADDRESS_BITS), {key & address_mask, block});
+        }
+    }
 }
 
 std::optional<LiveBlock> find_block(std::span<const mt_bucket> table, std::uint16_t slot, std::uint64_t address) {

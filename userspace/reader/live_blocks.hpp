@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -78,6 +79,9 @@ struct LiveBlock {
     std::uint64_t address = 0;
     mt_block block{};
 };
+
+/// Calls `visit` with each block of the table and its slot. Containers are blocks here.
+void for_each_block(std::span<const mt_bucket> table, const std::function<void(std::uint16_t, const LiveBlock&)>& visit);
 
 /// The block of `slot` that begins at `address`, else the nearest before it that reaches beyond it. Containers are no blocks. Looks at
 /// the whole table.

@@ -410,3 +410,64 @@ RULE("growth takes three snapshots or more and has an order of its own; without 
     (void)refused({"diff", "a", "b", "c"});
     (void)refused({"diff", "--growth", "a", "b", "c", "--sort", "size"});
 }
+
+RULE("leaks takes memleak's options, with its defaults") {
+    const LeaksOptions plain = parsed_as<LeaksOptions>({"leaks", "-p", "7"});
+    CHECK(plain.file.empty());
+    CHECK(plain.trace.pid == 7);
+    CHECK(plain.trace.interval_s == 5);
+    CHECK(plain.trace.frames == 16);
+    CHECK(plain.trace.view.by == memtrace::GroupBy::traceback);
+    CHECK(plain.trace.view.blocks.older == std::chrono::milliseconds(500));
+    REQUIRE(plain.trace.leaks);
+    CHECK(plain.trace.leaks->stacks == 10);
+    CHECK_FALSE(plain.trace.leaks->age_given);
+    CHECK_FALSE(plain.trace.leaks->count);
+    const LeaksOptions all = parsed_as<LeaksOptions>(
+        {"leaks", "-p", "7", "-o", "60000", "-T", "3", "-z", "16", "-Z", "4KiB", "-a", "-t", "--histogram", "0.5", "12"});
+    CHECK(all.trace.view.blocks == memtrace::BlockBounds{16, 4096, std::chrono::minutes(1)});
+    CHECK(all.trace.leaks->stacks == 3);
+    CHECK(all.trace.leaks->show_blocks);
+    CHECK(all.trace.leaks->show_calls);
+    CHECK(all.trace.leaks->histogram);
+    CHECK(all.trace.leaks->age_given);
+    CHECK(all.trace.leaks->count == 12);
+    CHECK(all.trace.interval_s == 0.5);
+}
+
+RULE("leaks of a command, and of a snapshot") {
+    const LeaksOptions command = parsed_as<LeaksOptions>({"leaks", "-T", "3", "1", "--", "./server", "-o", "x"});
+    CHECK(command.trace.command == std::vector<std::string>{"./server", "-o", "x"});
+    CHECK(command.trace.leaks->stacks == 3);
+    CHECK(command.trace.interval_s == 1);
+    const LeaksOptions file = parsed_as<LeaksOptions>({"leaks", "a.pb.gz", "-o", "0"});
+    CHECK(file.file == "a.pb.gz");
+    CHECK(file.trace.pid == 0);
+}
+
+RULE("what leaks cannot do is refused with what to do instead") {
+    CHECK(refused({"leaks"}).find("Give -p PID, -- COMMAND, or the FILE") != std::string::npos);
+    CHECK(refused({"leaks", "-p", "7", "-s", "10"}).find("every allocation is counted") != std::string::npos);
+    CHECK(refused({"leaks", "-p", "7", "-O", "libfoo.so"}).find("found by themselves") != std::string::npos);
+    CHECK(refused({"leaks", "-c", "ls"}).find("behind --") != std::string::npos);
+    CHECK(refused({"leaks", "-p", "7", "soon"}).find("no interval") != std::string::npos);
+    CHECK(refused({"leaks", "-p", "7", "5", "0"}).find("no number of reports") != std::string::npos);
+    CHECK(refused({"leaks", "-a", "a.pb.gz"}).find("not their addresses") != std::string::npos);
+    CHECK(refused({"leaks", "-t", "a.pb.gz"}).find("running program") != std::string::npos);
+    CHECK(refused({"leaks", "-p", "7", "-z", "9", "-Z", "8"}).find("no block has such a size") != std::string::npos);
+    refused({"leaks", "-p", "7", "--", "ls"});
+    refused({"leaks", "-p", "7", "1", "2", "3"});
+    refused({"-p", "7", "leaks", "a.pb.gz"});
+}
+
+RULE("histograms, temporary blocks and rates can be asked for") {
+    CHECK(parsed_as<StatsOptions>({"stats", "a", "--histogram", "total"}).report.histogram == ReportOptions::Histogram::total);
+    CHECK(parsed_as<DiffOptions>({"diff", "a", "b", "--histogram", "rows"}).report.histogram == ReportOptions::Histogram::rows);
+    refused({"stats", "a", "--histogram", "some"});
+    refused({"stats", "a", "--histogram", "rows", "--csv"});
+    const ViewOptions view = parsed_as<TraceOptions>({"-p", "7", "--show", "temporary,alloc-rate,free-rate,byte-rate", "--sort", "temporary"}).view;
+    CHECK(view.columns == std::vector<memtrace::Column>{memtrace::Column::temporary, memtrace::Column::alloc_rate, memtrace::Column::free_rate,
+                                                        memtrace::Column::byte_rate});
+    CHECK(view.order == memtrace::Order::temporary);
+    CHECK_FALSE(view.needs_blocks());
+}

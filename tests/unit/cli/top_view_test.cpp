@@ -135,7 +135,7 @@ RULE("changes and rates are those since the display before") {
     now.tracing_cost = (before.tracing_cost * 95 + 0.5 * 5) / 100;  // half a core over the last five seconds
     CHECK(render_top(now, before, {}, plain()) == R"(memtrace-bpf 0.1 - pid 4242 python3 -m shop.worker - traced 1 min 40 s - every 5 s
 RSS 412 MiB | live 218 MiB in 403 413 blocks | peak 222 MiB | grows 614 KiB/s
-2.0 M events/s, tracing ~ 50.0 % of a core
+2.0 M events/s, tracing ~ 50.0 % of a core | allocs 199/s, 614 KiB/s | frees 0/s
 lost 0: live table full 0 - return not seen 0
 untracked frees 1 204 - unresolved 0
 

@@ -2,6 +2,7 @@
 #include "control/server.hpp"
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -156,7 +157,7 @@ RULE("peers that vanish at any moment are forgotten") {
 }
 
 RULE("a thousand peers are all served: those without a place wait, and idle ones make room") {
-    Subject subject({.idle_while_others_wait = std::chrono::milliseconds(20)});
+    Subject subject({.peers = 64, .idle_while_others_wait = std::chrono::milliseconds(20)});
     std::list<UniqueFd> peers;
     unsigned answered = 0;
     for (int i = 0; i < 1000; ++i) {
@@ -172,7 +173,7 @@ RULE("a thousand peers are all served: those without a place wait, and idle ones
 }
 
 RULE("while all places are taken by peers that say nothing, one that asks is served soon") {
-    Subject subject({.idle_while_others_wait = std::chrono::milliseconds(50)});
+    Subject subject({.peers = 64, .idle_while_others_wait = std::chrono::milliseconds(50)});
     std::list<UniqueFd> idle;
     for (int i = 0; i < 64; ++i) idle.push_back(subject.connect());
     subject.turn();
@@ -181,6 +182,37 @@ RULE("while all places are taken by peers that say nothing, one that asks is ser
     say(peer, "x\n");
     REQUIRE(subject.receive(peer.get(), 7) == "echo x\n");
     REQUIRE(subject.server().peers() == 64);
+}
+
+RULE("a thousand peers at once that say half of something, or read nothing, leave room and time for another one") {
+    rlimit files{};
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = std::min<rlim_t>(files.rlim_max, 4096);
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &files) == 0);
+    Subject subject({.unfinished_bytes = 1 << 20});
+    const std::string much(8000, 'x');
+    std::list<UniqueFd> peers;
+    unsigned refused = 0;
+    for (int i = 0; i < 1000; ++i) {
+        peers.push_back(subject.connect());
+        const std::string text = i % 3 == 0 ? "half" : i % 3 == 1 ? much : "q\nq\nq\n";
+        (void)send(peers.back().get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        subject.turn(1);
+    }
+    subject.turn(20);
+    char piece[512];
+    for (const UniqueFd& peer : peers) {
+        const ssize_t size = recv(peer.get(), piece, sizeof piece, MSG_DONTWAIT);
+        if (size > 0) refused += std::string_view(piece, static_cast<std::size_t>(size)).find("not come to an end") != std::string_view::npos;
+    }
+    CHECK(refused > 150);  // 1 MiB holds 131 of the 333 long halves
+    CHECK(refused < 250);
+    CHECK(subject.server().peers() == 1000 - refused);
+    const auto begin = std::chrono::steady_clock::now();
+    const UniqueFd peer = subject.connect();
+    say(peer, "x\n");
+    REQUIRE(subject.receive(peer.get(), 7) == "echo x\n");
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(1));
 }
 
 RULE("a peer that does not take its answer keeps nobody waiting, and is dropped in the end") {

@@ -64,7 +64,7 @@ for profile in file['profiles']:
 constexpr const char* kReadJson = R"(
 import json, sys
 s = json.load(open(sys.argv[1], encoding='utf-8'))
-print(*(s[k] for k in ('format', 'version', 'tool_version', 'kernel', 'time_ns', 'traced_for_ns', 'events', 'tracing_cost', 'frame_limit', 'has_blocks', 'threads_apart')))
+print(*(s[k] for k in ('format', 'version', 'tool_version', 'kernel', 'time_ns', 'traced_for_ns', 'events', 'tracing_cost', 'frame_limit', 'has_blocks', 'threads_apart', 'has_temporaries')))
 print(s['name'], s['user_data'], s['marks'], s['marks_dropped'], s['notes'])
 for p in s['processes']: print(list(p.values()))
 for p in s['probes'] + s['losses']: print(list(p.values()))
@@ -109,33 +109,34 @@ RULE("the speedscope file obeys speedscope's schema and says the same as the fol
 }
 
 RULE("JSON holds all that a snapshot holds") {
-    CHECK(python_says(encode_json(rich_snapshot()), kReadJson) ==
-          "memtrace-bpf snapshot 1 0.1.0 6.18.44 1700000000123456789 95250000000 20140000 0.09 25 True True\n"
-          "after \\xff-2 [{'title': 'cache', 'format': 'size', 'value': -9223372036854775808}, {'title': '', 'format': '', 'value': -1}, "
-          "{'title': 'users', 'format': 'number', 'value': 12}] [{'name': 'Before f()', 'time_ns': 1699999910123456789, 'pid': 4242, "
-          "'traced_bytes': 1000000, 'user_data': []}, {'name': '\\\\xff', 'time_ns': -9223372036854775808, 'pid': -1, "
-          "'traced_bytes': 18446744073709551615, 'user_data': [{'title': 'cache', 'format': 'size', 'value': 7}]}] 3 "
-          "['Blocks older than the trace are not seen.', '', '\xe2\x82\xac']\n"
-          "[4242, 'python3', 987654321, 432000000, 900000000, 301000000, 305000000, False, [{'domain': 'obj', 'bytes': 300000000, "
-          "'peak_bytes': 304000000}, {'domain': 'malloc', 'bytes': 1000000, 'peak_bytes': 2000000}]]\n"
-          "[-1, 'caf\xc3\xa9\\\\xff', 1, 0, 18446744073709551615, 0, 0, True, []]\n"
-          "['malloc', '/lib/libc.so.6', 626208, 'malloc+0', 'push rbp', 'emulated', 812.5, 123456]\n"
-          "['obj.free', '/usr/bin/python3.11', 1, '', '', 'single-stepped', 0, 0]\n"
-          "['live table full', 0, True]\n"
-          "['untracked frees', 1204, False]\n"
-          "0 ['obj', 2, 600, 38400, 1000, 64000, 400, 25600, 4243, 'worker \xf0\x9f\x90\x8d', [[0, 0, 1], [64, 3, 590], "
-          "[64, 34084860461056, 8], [704, 2, 1]]]\n"
-          "   ['/srv/shop/cache.py', 88, 'Cache.put', True, 90, 17, 4]\n"
-          "   ['/srv/\xe6\x97\xa5\xe6\x9c\xac/\xf0\x9f\x90\x8d.py', 3, '<module>', True, 0, 0, 0]\n"
-          "0 ['malloc', 300, 7, 0, 7, 0, 0, 0, 2147483647, '', []]\n"
-          "   ['libfoo.so.1', 0, 'make_table+0x1f', False, 0, 0, 0]\n"
-          "   ['/tmp/\\\\xff\\\\xfe.c', 4294967295, 'a\\tb', False, 0, 0, 0]\n"
-          "   ['libfoo.so.1', 0, 'make_table+0x1f', False, 0, 0, 0]\n"
-          "1 ['malloc', 1, 18446744073709551614, 18446744073709551613, 18446744073709551615, 18446744073709551615, 1, 2, 0, '', "
-          "[[0, 0, 0], [18446744073709551615, 34084860461056, 18446744073709551615]]]\n"
-          "   ['<unknown>', 0, '', False, 0, 0, 0]\n"
-          "0 ['obj', 1, 0, 0, 1, 16, 2, 32, 0, '', []]\n"
-          "   ['/srv/\xe6\x97\xa5\xe6\x9c\xac/\xf0\x9f\x90\x8d.py', 3, '<module>', True, 0, 0, 0]\n");
+    CHECK(
+        python_says(encode_json(rich_snapshot()), kReadJson) ==
+        "memtrace-bpf snapshot 1 0.1.0 6.18.44 1700000000123456789 95250000000 20140000 0.09 25 True True True\n"
+        "after \\xff-2 [{'title': 'cache', 'format': 'size', 'value': -9223372036854775808}, {'title': '', 'format': '', 'value': -1}, "
+        "{'title': 'users', 'format': 'number', 'value': 12}] [{'name': 'Before f()', 'time_ns': 1699999910123456789, 'pid': 4242, "
+        "'traced_bytes': 1000000, 'user_data': []}, {'name': '\\\\xff', 'time_ns': -9223372036854775808, 'pid': -1, "
+        "'traced_bytes': 18446744073709551615, 'user_data': [{'title': 'cache', 'format': 'size', 'value': 7}]}] 3 "
+        "['Blocks older than the trace are not seen.', '', '\xe2\x82\xac']\n"
+        "[4242, 'python3', 987654321, 432000000, 900000000, 301000000, 305000000, False, [{'domain': 'obj', 'bytes': 300000000, "
+        "'peak_bytes': 304000000}, {'domain': 'malloc', 'bytes': 1000000, 'peak_bytes': 2000000}]]\n"
+        "[-1, 'caf\xc3\xa9\\\\xff', 1, 0, 18446744073709551615, 0, 0, True, []]\n"
+        "['malloc', '/lib/libc.so.6', 626208, 'malloc+0', 'push rbp', 'emulated', 812.5, 123456]\n"
+        "['obj.free', '/usr/bin/python3.11', 1, '', '', 'single-stepped', 0, 0]\n"
+        "['live table full', 0, True]\n"
+        "['untracked frees', 1204, False]\n"
+        "0 ['obj', 2, 600, 38400, 1000, 64000, 400, 25600, 399, 4243, 'worker \xf0\x9f\x90\x8d', [[0, 0, 1], [64, 3, 590], "
+        "[64, 34084860461056, 8], [704, 2, 1]]]\n"
+        "   ['/srv/shop/cache.py', 88, 'Cache.put', True, 90, 17, 4]\n"
+        "   ['/srv/\xe6\x97\xa5\xe6\x9c\xac/\xf0\x9f\x90\x8d.py', 3, '<module>', True, 0, 0, 0]\n"
+        "0 ['malloc', 300, 7, 0, 7, 0, 0, 0, 0, 2147483647, '', []]\n"
+        "   ['libfoo.so.1', 0, 'make_table+0x1f', False, 0, 0, 0]\n"
+        "   ['/tmp/\\\\xff\\\\xfe.c', 4294967295, 'a\\tb', False, 0, 0, 0]\n"
+        "   ['libfoo.so.1', 0, 'make_table+0x1f', False, 0, 0, 0]\n"
+        "1 ['malloc', 1, 18446744073709551614, 18446744073709551613, 18446744073709551615, 18446744073709551615, 1, 2, 18446744073709551615, 0, '', "
+        "[[0, 0, 0], [18446744073709551615, 34084860461056, 18446744073709551615]]]\n"
+        "   ['<unknown>', 0, '', False, 0, 0, 0]\n"
+        "0 ['obj', 1, 0, 0, 1, 16, 2, 32, 0, 0, '', []]\n"
+        "   ['/srv/\xe6\x97\xa5\xe6\x9c\xac/\xf0\x9f\x90\x8d.py', 3, '<module>', True, 0, 0, 0]\n");
     python_says(encode_json(Snapshot()), kReadJson);
 }
 
@@ -143,15 +144,15 @@ RULE("CSV has a row a site, whatever stands in names") {
     constexpr const char* kReadCsv =
         "import csv, sys\nfor r in csv.DictReader(open(sys.argv[1], encoding='utf-8', newline='')):\n  print(*(repr(v) for v in r.values()))";
     CHECK(python_says(encode_csv(mixed(), Lines::python), kReadCsv) ==
-          "'7' 'web;1' '0' '' 'obj' '200' '2' '300' '3' '100' '1' '/srv/b.py' '5' 'f;g' '1' '2' 'f;g (/srv/b.py:5)\\n<module> (/srv/a.py:3)'\n"
-          "'7' 'web;1' '0' '' 'malloc' '50' '1' '50' '1' '0' '0' '/srv/b.py' '5' 'f;g' '1' '3' 'f;g (/srv/b.py:5)\\n<module> (/srv/a.py:3)'\n"
-          "'8' 'job' '0' '' 'malloc' '8' '1' '8' '1' '0' '0' 'libfoo.so.1' '0' 'make+0x1f' '0' '1' 'make+0x1f (libfoo.so.1)'\n"
-          "'8' 'job' '0' '' 'malloc' '0' '0' '4' '2' '4' '2' '<unknown>' '0' '' '0' '1' '<unknown>'\n");
+          "'7' 'web;1' '0' '' 'obj' '200' '2' '300' '3' '100' '1' '/srv/b.py' '5' 'f;g' '1' '2' 'f;g (/srv/b.py:5)\\n<module> (/srv/a.py:3)' ''\n"
+          "'7' 'web;1' '0' '' 'malloc' '50' '1' '50' '1' '0' '0' '/srv/b.py' '5' 'f;g' '1' '3' 'f;g (/srv/b.py:5)\\n<module> (/srv/a.py:3)' ''\n"
+          "'8' 'job' '0' '' 'malloc' '8' '1' '8' '1' '0' '0' 'libfoo.so.1' '0' 'make+0x1f' '0' '1' 'make+0x1f (libfoo.so.1)' ''\n"
+          "'8' 'job' '0' '' 'malloc' '0' '0' '4' '2' '4' '2' '<unknown>' '0' '' '0' '1' '<unknown>' ''\n");
     SnapshotBuilder builder;
     builder.python("a \"b\", c\nd\xff.py", 1, 2);
     CHECK(python_says(encode_csv(builder.get(), Lines::python), kReadCsv) ==
           "'4242' 'python3' '0' '' 'obj' '2' '1' '2' '1' '0' '0' 'a \"b\", c\\\\x0ad\\\\xff.py' '1' 'f' '1' '1' "
-          "'f (a \"b\", c\\\\x0ad\\\\xff.py:1)'\n");
+          "'f (a \"b\", c\\\\x0ad\\\\xff.py:1)' ''\n");
 }
 
 RULE("what a view leaves out is not exported: sites by filters, blocks by bounds") {

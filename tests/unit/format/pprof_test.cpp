@@ -42,8 +42,16 @@ Snapshot without_ranges(Snapshot snapshot) {
     return snapshot;
 }
 
+/// As files knew it before temporary blocks.
+Snapshot without_temporaries(Snapshot snapshot) {
+    snapshot.has_temporaries = false;
+    for (Site& site : snapshot.sites) site.counters.temporary_blocks = 0;
+    return snapshot;
+}
+
 /// As files knew it before blocks, threads, names, user data and marks.
 Snapshot without_blocks(Snapshot snapshot) {
+    snapshot = without_temporaries(std::move(snapshot));
     for (Site& site : snapshot.sites) {
         site.thread = 0;
         site.thread_name = {};
@@ -134,6 +142,18 @@ RULE("a file older than blocks, threads and marks is read, without them") {
     REQUIRE(read);
     CHECK(rich_snapshot() != without_blocks(rich_snapshot()));
     CHECK(*read == without_blocks(rich_snapshot()));
+}
+
+RULE("a file older than temporary blocks is read, and says that none were counted") {
+    const Result<Snapshot> read = wire::decode_profile(written_before(wire::OurPart::has_temporaries, rich_snapshot()));
+    INFO((read ? std::string() : read.error().what));
+    REQUIRE(read);
+    CHECK_FALSE(read->has_temporaries);
+    CHECK(*read == without_temporaries(rich_snapshot()));
+    const std::vector<Statistic> rows = statistics(*read, {.by = GroupBy::domain, .counted = Counted::allocated});
+    REQUIRE_FALSE(rows.empty());
+    CHECK(format_line(rows.front(), {.columns = {Column::temporary}}).ends_with(": temporary=not counted"));
+    CHECK(content(without_temporaries(rich_snapshot())) == written_before(wire::OurPart::has_temporaries, rich_snapshot()));
 }
 
 RULE("without columns a file is what it was before there were any") {

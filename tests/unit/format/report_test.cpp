@@ -115,6 +115,33 @@ RULE("CSV has a header and quotes what needs it; Python's reader gets the names 
     CHECK(*read == "'a,\"b\"\\n.py' 100 3\n'\\\\xff.py' 10 1\n");
 }
 
+RULE("rates, temporary blocks and histograms are told where they are known") {
+    SnapshotBuilder builder;
+    builder.python("a.py", 1, 30);
+    std::vector<Snapshot> snapshots{builder.get()};
+    View view;
+    const auto row_of = [&] {
+        return nlohmann::json::parse(encode_report_json(report_of(statistics(snapshots[0], view), snapshots, view)))["rows"][0];
+    };
+    CHECK_FALSE(row_of().contains("temporary_blocks"));
+    CHECK_FALSE(row_of().contains("histogram"));
+    snapshots[0].traced_for = std::chrono::seconds(2);
+    snapshots[0].has_temporaries = snapshots[0].has_blocks = true;
+    snapshots[0].sites[0].counters.temporary_blocks = 1;
+    snapshots[0].sites[0].blocks = {{30, AgeStep{}, 1}};
+    view.histograms = true;
+    CHECK(row_of()["temporary_blocks"] == 1);
+    CHECK(row_of()["alloc_rate"] == 0.5);
+    CHECK(row_of()["byte_rate"] == 15);
+    CHECK(row_of()["histogram"]["sizes"] == nlohmann::json::parse(R"([{"from": 16, "to": 31, "blocks": 1, "bytes": 30}])"));
+    const std::vector<Statistic> rows = statistics(snapshots[0], view);
+    Report report = report_of(rows, snapshots, view);
+    const BlockHistograms total = histograms(snapshots[0], view);
+    report.histograms = &total;
+    CHECK(nlohmann::json::parse(encode_report_json(report))["histogram"]["ages"][0]["blocks"] == 1);
+    CHECK(encode_report_csv(report).find(",1,0.5,0,15\n") != std::string::npos);
+}
+
 RULE("a difference in CSV and JSON has its changes") {
     SnapshotBuilder before, after;
     before.python("a.py", 1, 30);

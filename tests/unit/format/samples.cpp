@@ -65,6 +65,9 @@ Snapshot rich_snapshot() {
                       {0, obj, {module}, 1, {1, 16, 2, 32}}};
     snapshot.has_blocks = true;
     snapshot.threads_apart = true;
+    snapshot.has_temporaries = true;
+    snapshot.sites[0].counters.temporary_blocks = 399;
+    snapshot.sites[2].counters.temporary_blocks = ~std::uint64_t{0};
     snapshot.sites[0].thread = 4243;
     snapshot.sites[0].thread_name = interner.string("worker \xf0\x9f\x90\x8d");
     snapshot.sites[0].blocks = {{0, AgeStep{0}, 1}, {64, AgeStep{3}, 590}, {64, AgeStep{65535}, 8}, {704, AgeStep{2}, 1}};
@@ -102,6 +105,7 @@ Snapshot random_snapshot(std::mt19937_64& random) {
     constexpr std::array<std::string_view, 4> kThreads{"", "python3", "worker-1", "\xc3\xa9"};
     snapshot.has_blocks = random() % 4 != 0;
     snapshot.threads_apart = random() % 3 == 0;
+    snapshot.has_temporaries = random() % 3 != 0;
     const std::size_t sites = random() % 40;
     for (std::size_t i = 0; i < sites; ++i) {
         Site site;
@@ -121,6 +125,7 @@ Snapshot random_snapshot(std::mt19937_64& random) {
             site.counters += Counters{1, size, freed ? 1U : 0U, freed ? size : 0};
             if (!freed) live.push_back(size);
         }
+        if (snapshot.has_temporaries && site.counters.freed_blocks) site.counters.temporary_blocks = random() % (site.counters.freed_blocks + 1);
         if (snapshot.has_blocks) site.blocks = random_groups(random, std::move(live));
         if (snapshot.threads_apart) {
             site.thread = static_cast<std::int32_t>(random() % 4);

@@ -1,7 +1,10 @@
 #include "model/statistics.hpp"
 
+#include <algorithm>
 #include <chrono>
 
+#include "format/text.hpp"
+#include "model/first_rows.hpp"
 #include "support/catch.hpp"
 #include "unit/format/samples.hpp"
 
@@ -74,7 +77,34 @@ Snapshot below_python() {
     return snapshot;
 }
 
+/// Lines as they are printed: all that counts of their order.
+template <typename Row>
+std::vector<std::string> texts(const std::vector<Row>& rows) {
+    std::vector<std::string> texts;
+    for (const Row& row : rows) texts.push_back(format_line(row));
+    return texts;
+}
+
 }  // namespace
+
+RULE("the first rows alone are the first of all rows, ties included") {
+    SnapshotBuilder before, after;
+    for (unsigned i = 0; i < 300; ++i) {
+        before.python("f" + std::to_string(i * 7 % 300) + ".py", 1, 8 * (i % 5));
+        after.python("f" + std::to_string(i) + ".py", 1, 8 * (i % 7));
+    }
+    for (const GroupBy by : {GroupBy::line, GroupBy::traceback}) {
+        const View view{.by = by};
+        const std::vector<std::string> all = texts(statistics(after.get(), view)), diffs = texts(compare(before.get(), after.get(), view));
+        for (const std::size_t most : {0, 1, 10, 100, 250, 1000}) {
+            const auto first = [&](const std::vector<std::string>& rows) {
+                return std::vector(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(std::min(most, rows.size())));
+            };
+            CHECK(texts(first_statistics(after.get(), view, most)) == first(all));
+            CHECK(texts(first_differences(before.get(), after.get(), view, most)) == first(diffs));
+        }
+    }
+}
 
 RULE("blocks of one line are one group, whatever their stack below, domain or process") {
     Snapshot snapshot;
