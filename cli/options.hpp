@@ -38,7 +38,7 @@ struct TraceOptions {
     std::optional<std::uint32_t> sites;
     bool redirect = true;
     std::vector<std::string> allocator_prefixes;  ///< Beside those that are known.
-    std::optional<double> max_overhead;  ///< Percent of one core.
+    std::optional<double> max_overhead;           ///< Percent of one core.
     bool follow = false;
     bool threads = false;
     std::vector<std::string> marks;  ///< Functions; each can be parsed (parse_mark).

@@ -101,8 +101,7 @@ void limit_memory(bool yes) {
 void make_room() {
     try {
         throw 1;
-    } catch (int) {
-    }
+    } catch (int) {}
     limit_memory(false);
 }
 
