@@ -174,7 +174,7 @@ verify: $(B)/verify/load $(VERIFY_OBJECTS)   ## Load every BPF program in every 
 $(B)/bench-%: bench/workloads/%.c
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -O2 -g -fno-builtin -fno-omit-frame-pointer $< -o $@
+	$(Q)$(CC) -O2 -g -pthread -fno-builtin -fno-omit-frame-pointer $< -o $@
 
 BENCH_WORKLOADS := $(patsubst bench/workloads/%.c,$(B)/bench-%,$(sort $(wildcard bench/workloads/*.c)))
 $(B)/bench: $(call obj,$(BENCH_SRC)) $(B)/libmemtrace.a $(BENCH_WORKLOADS)

@@ -21,7 +21,7 @@ public:
     }
     Result<void> attach_all(const Calibration& calibration) {
         std::vector<Module> modules;
-        Result<Plan> plan = make_plan(target_, modules, calibration.costs, {}, Loading::complete);
+        Result<Plan> plan = make_plan(target_, modules, calibration.costs, {});
         if (!plan) return std::move(plan).error();
         plan_ = *std::move(plan);
         object_ = calibrate_bpf__open();

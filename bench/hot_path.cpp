@@ -51,6 +51,29 @@ Result<void> measure_pairs(const Calibration& calibration, std::vector<Figure>& 
     return {};
 }
 
+Result<void> measure_contention(const Calibration& calibration, std::vector<Figure>& figures) {
+    Subject subject({"build/bench-pairs_threads"});
+    if (subject.pid() < 0) return Error{"cannot start build/bench-pairs_threads"};
+    const std::string lines[] = {"200000 1", "200000 2"};  // pairs a thread, threads
+    double none[] = {1e12, 1e12}, floor[] = {1e12, 1e12}, traced[] = {1e12, 1e12};
+    const int pid = subject.pid();
+    for (int round = 0; round < rounds; ++round) {
+        for (int i = 0; i < 2; ++i) none[i] = best_of(subject, lines[i], none[i], runs_a_round);
+        for (int i = 0; i < 2; ++i) {
+            if (auto done = time_with([&] { return attach_floor(pid, calibration); }, subject, lines[i], runs_a_round, floor[i]); !done) return done;
+            if (auto done = time_with([&] { return attach_tracer(pid, calibration, 1); }, subject, lines[i], runs_a_round, traced[i]); !done)
+                return done;
+        }
+    }
+    const auto figure = [&](const char* name, const double* with, std::optional<double> at_most) {
+        const double one = with[0] - none[0], two = with[1] - none[1];
+        figures.push_back({name, "", two / one, at_most, fmt::format("{:.0f} ns / {:.0f} ns added a pair", two, one)});
+    };
+    figure("malloc+free pair, 2 threads at one line / 1 thread", traced, 1.3);
+    figure("malloc+free pair, 2 threads / 1 thread, empty probes", floor, {});
+    return {};
+}
+
 Result<void> measure_python(const Calibration& calibration, std::vector<Figure>& figures) {
     const std::string python = "/usr/bin/python3.11";
     Subject subject({python, "bench/workloads/churn.py"});

@@ -20,6 +20,7 @@ struct Measurement {
 };
 constexpr Measurement measurements[] = {
     {"pairs", measure_pairs},
+    {"contention", measure_contention},
     {"tables", measure_tables},
     {"checkpoints", measure_checkpoints},
     {"snapshots", [](const Calibration&, std::vector<Figure>& figures) { return measure_snapshots(figures); }},

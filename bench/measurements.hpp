@@ -11,6 +11,8 @@ namespace memtrace::bench {
 
 /// malloc + free: the tracer, its floor and memleak's design in turn, several rounds, the best of each.
 Result<void> measure_pairs(const Calibration& calibration, std::vector<Figure>& figures);
+/// Two threads at a time against one: what they cost each other in our tables.
+Result<void> measure_contention(const Calibration& calibration, std::vector<Figure>& figures);
 /// Object churn in /usr/bin/python3.11, with one frame and with many, and in tracemalloc.
 Result<void> measure_python(const Calibration& calibration, std::vector<Figure>& figures);
 /// Code objects and stacks that are new: how soon they have names, and whether many of them are too many.

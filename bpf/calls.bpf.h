@@ -1,4 +1,4 @@
-/* From a hooked function's entry to its return: what it was asked for, which block came of it. Only the outermost call
+/* From a hooked function's entry to its end: what it was asked for, which block came of it. Only the outermost call
  * counts: calloc inside PyMem_RawCalloc inside PyObject_Calloc is one block, in the domain that was called. */
 #ifndef MEMTRACE_CALLS_BPF_H
 #define MEMTRACE_CALLS_BPF_H
@@ -15,12 +15,30 @@ static __always_inline bool old_counts(const struct mt_process *process, const s
     return call->old_address && call->generation == process->generation;
 }
 
-/* A call that never returned to us: its old block, if any, is gone with it. What was taken for calls inside it was not counted
- * either. */
+/* The block that realloc or mremap was given is still there. */
+static __always_inline void old_put_back(struct mt_process *process, const struct call *call)
+{
+    struct mt_block replaced = {};
+
+    if (!old_counts(process, call))
+        return;
+    if (block_put(process, call->old_address, &call->old, &replaced) == LIVE_FULL) {
+        count_loss(MT_LOST_LIVE_FULL);
+        block_freed(process, call->old_address, &call->old);
+    }
+}
+
+/* A call that never returned to us: its old block, if any, is gone with it, unless all its returns would be seen: then it was left by
+ * an exception or longjmp. What was taken for calls inside it was not counted either. */
 static __always_inline void call_abandon(struct mt_process *process, struct call *call)
 {
-    __sync_fetch_and_add(&losses[MT_LOST_RETURN], 1 + call->inner_calls);
-    if (old_counts(process, call))
+    __u32 lost = call->inner_calls + !call->at_exits;
+
+    if (lost)
+        __sync_fetch_and_add(&losses[MT_LOST_RETURN], lost);
+    if (call->at_exits)
+        old_put_back(process, call);
+    else if (old_counts(process, call))
         block_freed(process, call->old_address, &call->old);
     call->stack_pointer = 0;
 }
@@ -75,9 +93,12 @@ static __always_inline void call_enter(struct pt_regs *ctx, __u64 cookie)
         }
         call_abandon(process, call);
     }
+    if (t->left.stack_pointer && sp >= t->left.stack_pointer)
+        t->left.stack_pointer = 0; /* its frame is gone */
     call->stack_pointer = sp;
     call->probe = probe;
     call->shape = shape;
+    call->at_exits = MT_COOKIE_AT_EXITS(cookie) != 0;
     call->domain = domain_of_call(process, cookie, args.ctx);
     call->inner_returned = 0;
     call->inner_calls = 0;
@@ -102,7 +123,9 @@ static __always_inline void call_enter(struct pt_regs *ctx, __u64 cookie)
         break;
     case MT_SHAPE_REALLOC:
     case MT_SHAPE_REALLOC_ARRAY:
-        call->size_bytes = shape == MT_SHAPE_REALLOC ? args.b : product(args.b, args.c);
+    case MT_SHAPE_RESIZE:
+        call->size_bytes = shape == MT_SHAPE_REALLOC_ARRAY ? product(args.b, args.c) : args.b;
+        call->out_address = args.a;
         /* Out of the table before the allocator can hand the address to another thread; settled at the return. */
         if (args.a && block_take(process, args.a, &call->old))
             call->old_address = args.a;
@@ -110,7 +133,7 @@ static __always_inline void call_enter(struct pt_regs *ctx, __u64 cookie)
             call->old_unknown = args.a != 0;
         break;
     case MT_SHAPE_FREE_OUTER:
-        release_block(ctx, process, t, call->domain, args.a, false);
+        release_block(ctx, process, t, call->domain, args.a, MT_SHAPE_FREE_OUTER);
         break;
     case MT_SHAPE_REMAP:
         call->size_bytes = args.c;
@@ -129,6 +152,8 @@ static __always_inline __u64 call_result(const struct call *call, __u64 returned
 
     if (shape_is_mapping(call->shape))
         return returned == MAP_FAILED_RESULT ? 0 : returned;
+    if (call->shape == MT_SHAPE_RESIZE)
+        return returned >= call->size_bytes ? call->out_address : 0;
     if (call->shape != MT_SHAPE_ALLOC_OUT)
         return returned;
     if ((__u32)returned != 0)
@@ -150,38 +175,19 @@ static __always_inline void old_released(struct mt_process *process, const struc
 /* No block came of it: the old one is still there, unless realloc(p, 0) was a free. */
 static __always_inline void call_failed(struct mt_process *process, const struct call *call)
 {
-    struct mt_block replaced = {};
-
-    if (call->size_bytes == 0 && !shape_is_mapping(call->shape)) {
+    if (call->size_bytes == 0 && !shape_is_mapping(call->shape))
         old_released(process, call);
-        return;
-    }
-    if (!old_counts(process, call))
-        return;
-    if (block_put(process, call->old_address, &call->old, &replaced) == LIVE_FULL) {
-        count_loss(MT_LOST_LIVE_FULL);
-        block_freed(process, call->old_address, &call->old);
-    }
+    else
+        old_put_back(process, call);
 }
 
-static __always_inline void call_leave(struct pt_regs *ctx, __u64 cookie)
+/* What came of a call: `returned`, to `caller` with the stack pointer `sp`. */
+static __always_inline void call_settle(struct pt_regs *ctx, struct mt_process *process, struct thread *t, struct call *call,
+                                        __u32 interpreter, __u64 caller, __u64 sp)
 {
-    __u32 index = MT_COOKIE_PROCESS(cookie);
-    struct mt_process *process = bpf_map_lookup_elem(&mt_processes, &index);
-    struct thread *t = bpf_task_storage_get(&mt_threads, bpf_get_current_task_btf(), 0, 0);
-    struct call *call;
     __u64 block;
     __u32 site;
 
-    if (!process || !t)
-        return; /* entered while not counting, or counted as lost then */
-    call = &t->calls[shape_is_mapping(MT_COOKIE_SHAPE(cookie)) ? CALL_MAPPING : CALL_HEAP];
-    if (!call->stack_pointer || PT_REGS_SP(ctx) != call->stack_pointer + sizeof(__u64))
-        return; /* an inner call, or one that began before we counted */
-    if (call->probe != MT_COOKIE_PROBE(cookie)) {
-        call->inner_returned = 1;
-        return;
-    }
     call->stack_pointer = 0;
     if (process->ended || call->shape == MT_SHAPE_FREE_OUTER)
         return;
@@ -191,7 +197,7 @@ static __always_inline void call_leave(struct pt_regs *ctx, __u64 cookie)
         return;
     }
     old_released(process, call);
-    site = call->contained ? MT_SITE_CONTAINER : site_of_caller(ctx, process, t, call->domain, MT_COOKIE_INTERPRETER(cookie));
+    site = call->contained ? MT_SITE_CONTAINER : site_of_caller(ctx, process, t, call->domain, interpreter, caller, sp);
     if (site == SITE_NONE && !call->contained) {
         count_loss(MT_LOST_SITE_FULL);
         return;
@@ -199,6 +205,26 @@ static __always_inline void call_leave(struct pt_regs *ctx, __u64 cookie)
     block_allocated(process, block, site, call->domain, call->size_bytes);
     if (!shape_is_mapping(call->shape))
         t->newest = block;
+}
+
+/* At a return probe. */
+static __always_inline void call_leave(struct pt_regs *ctx, __u64 cookie)
+{
+    __u32 index = MT_COOKIE_PROCESS(cookie);
+    struct mt_process *process = bpf_map_lookup_elem(&mt_processes, &index);
+    struct thread *t = bpf_task_storage_get(&mt_threads, bpf_get_current_task_btf(), 0, 0);
+    struct call *call;
+
+    if (!process || !t)
+        return; /* entered while not counting, or counted as lost then */
+    call = &t->calls[shape_is_mapping(MT_COOKIE_SHAPE(cookie)) ? CALL_MAPPING : CALL_HEAP];
+    if (!call->stack_pointer || PT_REGS_SP(ctx) != call->stack_pointer + sizeof(__u64))
+        return; /* an inner call, or one that began before we counted */
+    if (call->probe != MT_COOKIE_PROBE(cookie) && !call->at_exits) {
+        call->inner_returned = 1;
+        return;
+    }
+    call_settle(ctx, process, t, call, MT_COOKIE_INTERPRETER(cookie), PT_REGS_IP(ctx), PT_REGS_SP(ctx));
 }
 
 #endif

@@ -77,6 +77,7 @@ static __always_inline struct thread *this_thread(const struct mt_process *proce
         __builtin_memset(t->python_threads, 0, sizeof(t->python_threads));
         __builtin_memset(t->thread_local_at, 0, sizeof(t->thread_local_at));
         __builtin_memset(t->calls, 0, sizeof(t->calls));
+        t->left.stack_pointer = 0;
     }
     return t;
 }

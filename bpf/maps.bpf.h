@@ -167,13 +167,14 @@ struct call {
     __u64 stack_pointer;        /* at entry, where the return address stands; 0 = none in progress */
     __u64 size_bytes;
     __u64 old_address;          /* realloc, mremap: the block taken out of the table at entry; 0 = none */
-    __u64 out_address;          /* posix_memalign: where the result will be */
+    __u64 out_address;          /* posix_memalign: where the result will be; xallocx: the block */
     struct mt_block old;        /* its record, to settle or put back */
     __u16 probe;
     __u8 shape;
     __u8 contained;             /* a mapping made inside an allocator */
     __u8 old_unknown;           /* realloc, mremap: given a block we never saw */
     __u8 domain;                /* that was called */
+    __u8 at_exits;              /* ends at a return instruction of its own; or is left by an exception, having done nothing */
     __u8 inner_returned;        /* a tail-called function returned with our stack pointer: our return must come next */
     __u32 generation;           /* of the old block */
     __u32 inner_calls;          /* taken to happen inside this one, and so not counted */
@@ -187,6 +188,7 @@ enum { CALL_HEAP, CALL_MAPPING, CALL_COUNT }; /* mappings are made inside heap c
 /* A thread's own memory: uprobe programs can be preempted, so nothing per CPU may be held across helpers. */
 struct thread {
     struct call calls[CALL_COUNT];
+    struct call left;                        /* that an exception is leaving, unless it is caught inside; its old block is back */
     __u64 released;                          /* block last freed in a Python process: a lower domain may get it next */
     __u64 released_at;                       /* stack pointer then */
     __u32 released_domain;

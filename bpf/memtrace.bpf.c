@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Where the kernel comes in: one program a kind of probe. Which function it was is in the attach cookie (MT_COOKIE).
- * Read on: hits.bpf.h (whose probe), calls.bpf.h (entry to return), releases.bpf.h (the end of a block), stacks.bpf.h (whose line),
- * live.bpf.h (which block), sites.bpf.h (the sums), tell.bpf.h (each of them); forks.bpf.h (what a child inherits), marks.bpf.h (named moments). */
-#include "calls.bpf.h"
+ * Read on: hits.bpf.h (whose probe), calls.bpf.h (entry to return), exits.bpf.h (where exceptions may come instead), releases.bpf.h (the end
+ * of a block), stacks.bpf.h (whose line), live.bpf.h (which block), sites.bpf.h (the sums), tell.bpf.h (each of them); forks.bpf.h (what a
+ * child inherits), marks.bpf.h (named moments). */
+#include "exits.bpf.h"
 #include "forks.bpf.h"
 #include "kernel_stack.bpf.h"
 #include "marks.bpf.h"
@@ -22,6 +23,15 @@ int mt_leave(struct pt_regs *ctx)
 {
     keep_kernel_stack(ctx);
     call_leave(ctx, bpf_get_attach_cookie(ctx));
+    return 0;
+}
+
+/* At return instructions of functions that exceptions may pass. */
+SEC("uprobe")
+int mt_exit(struct pt_regs *ctx)
+{
+    keep_kernel_stack(ctx);
+    call_exit(ctx, bpf_get_attach_cookie(ctx));
     return 0;
 }
 

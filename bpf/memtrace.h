@@ -29,11 +29,14 @@ enum mt_shape {
     MT_SHAPE_ALLOC_OUT,      /* (&block, alignment, size) -> 0 or errno */
     MT_SHAPE_REALLOC,        /* (old, size) -> block */
     MT_SHAPE_REALLOC_ARRAY,  /* (old, count, size) -> block */
+    MT_SHAPE_RESIZE,         /* (block, size) -> the size it has then; fewer than asked for: nothing was done */
     MT_SHAPE_FREE,           /* (block) */
+    MT_SHAPE_FREE_INNER,     /* (block), by an allocator that others are built upon: what they call it with are not all blocks */
     MT_SHAPE_FREE_OUTER,     /* (block), by an allocator around another one: what is freed until its return is its own business */
     MT_SHAPE_MAP,            /* (hint, size) -> mapping or MAP_FAILED */
     MT_SHAPE_REMAP,          /* (old, old size, size) -> mapping or MAP_FAILED */
     MT_SHAPE_UNMAP,          /* (mapping, size) */
+    MT_SHAPE_EXCEPTION,      /* (…): the call in progress may be left by an exception from now on */
     MT_SHAPE_COUNT
 };
 
@@ -143,6 +146,7 @@ struct mt_code_cell {
 
 /* ---- processes ----------------------------------------------------------------------------------------------------- */
 
+#define MT_CACHE_LINE 64
 struct mt_usage {
     __u64 bytes;                /* live now */
     __u64 peak_bytes;           /* before they last became fewer: the peak is this or `bytes`, whichever is more */
@@ -206,12 +210,13 @@ struct mt_process {
     __u32 ended;                /* the image is gone (exec): nothing is counted any more */
     __u32 generation;           /* of its blocks: another one after all were forgotten (clear) */
     __u32 reserved;
-    struct mt_usage total;
-    struct mt_usage domains[MT_DOMAIN_COUNT];
     __u64 pythons_known;
     struct mt_python pythons[MT_MAX_INTERPRETERS];
     __u64 wrapper_calls_known;
     struct mt_wrapper_call wrapper_calls[MT_MAX_WRAPPER_CALLS];
+    /* Written by every event of every thread, hence in a cache line that nothing is in that is only read. */
+    struct mt_usage total __attribute__((aligned(MT_CACHE_LINE)));
+    struct mt_usage domains[MT_DOMAIN_COUNT];
 };
 
 /* ---- forks ---------------------------------------------------------------------------------------------------------- */
@@ -248,8 +253,10 @@ struct mt_inheritance {
 
 /* ---- what a probe carries ------------------------------------------------------------------------------------------ */
 
-/* Attach cookie: probe index (16 bits), process index (16), domain (4), interpreter (4), shape (8), and the argument registers (0 = rdi,
- * rsi, rdx, rcx, r8, r9) that hold the shape's first, second and third argument at the probe, and CPython's ctx (4 each). */
+/* Attach cookie: probe index (16 bits), process index (16), domain (4), interpreter (4), shape (8; MT_AT_EXITS added where the end is seen
+ * at return instructions), and the argument registers (0 = rdi, rsi, rdx, rcx, r8, r9) that hold the shape's first, second and third
+ * argument at the probe, and CPython's ctx (4 each). */
+#define MT_AT_EXITS 0x80
 #define MT_COOKIE(probe, process, domain, interpreter, shape, a, b, c, ctx)                                           \
     ((__u64)(probe) | (__u64)(process) << 16 | (__u64)(domain) << 32 | (__u64)(interpreter) << 36 |                   \
      (__u64)(shape) << 40 | (__u64)(a) << 48 | (__u64)(b) << 52 | (__u64)(c) << 56 | (__u64)(ctx) << 60)
@@ -257,7 +264,8 @@ struct mt_inheritance {
 #define MT_COOKIE_PROCESS(c) ((__u32)((c) >> 16) & 0xffff)
 #define MT_COOKIE_DOMAIN(c) ((__u32)((c) >> 32) & 0xf)
 #define MT_COOKIE_INTERPRETER(c) ((__u32)((c) >> 36) & (MT_MAX_INTERPRETERS - 1))
-#define MT_COOKIE_SHAPE(c) ((__u32)((c) >> 40) & 0xff)
+#define MT_COOKIE_SHAPE(c) ((__u32)((c) >> 40) & 0x7f)
+#define MT_COOKIE_AT_EXITS(c) ((__u32)((c) >> 40) & MT_AT_EXITS)
 #define MT_COOKIE_REGISTER(c, argument) ((__u32)((c) >> (48 + 4 * (argument))) & 0xf)
 #define MT_COOKIE_CTX 3         /* as `argument` */
 #define MT_NO_REGISTER 0xfU

@@ -46,7 +46,7 @@ static __always_inline bool inside_heap_call(struct pt_regs *ctx, const struct t
 }
 
 static __always_inline void release_block(struct pt_regs *ctx, struct mt_process *process, struct thread *t, __u32 domain,
-                                          __u64 address, bool usual)
+                                          __u64 address, __u32 shape)
 {
     struct mt_block block;
     bool temporary;
@@ -68,9 +68,9 @@ static __always_inline void release_block(struct pt_regs *ctx, struct mt_process
     temporary = t->newest == address;
     if (temporary)
         t->newest = 0;
-    if (usual ? block_take_here(process, address, &block) : block_take(process, address, &block))
+    if (shape == MT_SHAPE_FREE_OUTER ? block_take(process, address, &block) : block_take_here(process, address, &block))
         block_settled(process, address, &block, temporary);
-    else if (!inside_heap_call(ctx, t))
+    else if (shape != MT_SHAPE_FREE_INNER && !inside_heap_call(ctx, t))
         count_loss(MT_UNTRACKED_FREES);
 }
 
@@ -94,27 +94,6 @@ static __always_inline void release_mappings(struct pt_regs *ctx, struct mt_proc
     }
     if (!inside_heap_call(ctx, t))
         count_loss(MT_UNTRACKED_UNMAPS);
-}
-
-static __always_inline void call_release(struct pt_regs *ctx, __u64 cookie)
-{
-    struct mt_process *process = hit(cookie);
-    struct arguments args;
-    struct thread *t;
-
-    if (!process)
-        return;
-    t = this_thread(process);
-    if (!t)
-        return;
-    args = read_arguments(ctx, cookie);
-    if (!args.a)
-        return;
-    if (MT_COOKIE_SHAPE(cookie) == MT_SHAPE_UNMAP) {
-        release_mappings(ctx, process, t, args.a, args.b);
-        return;
-    }
-    release_block(ctx, process, t, domain_of_call(process, cookie, args.ctx), args.a, true);
 }
 
 #endif

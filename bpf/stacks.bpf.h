@@ -42,9 +42,9 @@ __noinline __u64 native_caller(const struct mt_process *process, __u64 address, 
 }
 
 /* Return addresses of the native callers, by frame pointers; the first is right without them too. Called at the return of the
- * hooked function. Wrappers keep no frame pointers, so the kernel's walk, which begins in them, goes on above their caller:
- * its first entry makes room for the caller. */
-static __always_inline void native_walk(struct pt_regs *ctx, const struct mt_process *process, struct thread *t)
+ * hooked function, or just before. Wrappers keep no frame pointers, so the kernel's walk, which begins in them, goes on above their
+ * caller: its first entry makes room for the caller. */
+static __always_inline void native_walk(struct pt_regs *ctx, const struct mt_process *process, struct thread *t, __u64 caller, __u64 sp)
 {
     __u32 first = t->python_frames * MT_PYTHON_FRAME_WORDS;
     long bytes;
@@ -60,7 +60,7 @@ static __always_inline void native_walk(struct pt_regs *ctx, const struct mt_pro
             t->native_frames = t->native_total > frame_limit ? frame_limit : t->native_total;
         }
     }
-    t->words[first] = native_caller(process, PT_REGS_IP(ctx), PT_REGS_SP(ctx));
+    t->words[first] = native_caller(process, caller, sp);
 }
 
 /* Fills a slot of the site table that we own: its stack record, its news. */
@@ -126,9 +126,10 @@ static __always_inline __u32 site_find(const struct mt_process *process, struct 
     return id;
 }
 
-/* The site of the thread's stack at the return of a hooked function of `domain`; `interpreter`: whose, if it is CPython's. */
+/* The site of the thread's stack at the return of a hooked function of `domain` to `caller`, with the stack pointer `sp`; `interpreter`:
+ * whose, if it is CPython's. */
 static __always_inline __u32 site_of_caller(struct pt_regs *ctx, const struct mt_process *process, struct thread *t, __u32 domain,
-                                            __u32 interpreter)
+                                            __u32 interpreter, __u64 caller, __u64 sp)
 {
     bool native = domain == MT_DOMAIN_MALLOC || domain == MT_DOMAIN_MMAP;
 
@@ -149,7 +150,7 @@ static __always_inline __u32 site_of_caller(struct pt_regs *ctx, const struct mt
         }
     }
     if (native || t->python_frames == 0)
-        native_walk(ctx, process, t);
+        native_walk(ctx, process, t, caller, sp);
     return site_find(process, t, domain, interpreter);
 }
 

@@ -40,7 +40,7 @@ Result<void> Attachment::attach() {
     }
     Result<Target> target = Target::open(launched_ ? launched_->pid() : options_.pid);
     if (!target) return std::move(target).error();
-    SessionOptions wanted{options_.live_blocks, options_.sites, options_.frames, options_.redirect};
+    SessionOptions wanted{options_.live_blocks, options_.sites, options_.frames, options_.redirect, options_.allocator_prefixes};
     wanted.follow = options_.follow;
     wanted.threads = options_.threads;
     wanted.calls = options_.leaks && options_.leaks->show_calls;

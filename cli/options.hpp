@@ -37,7 +37,8 @@ struct TraceOptions {
     std::optional<std::uint64_t> live_blocks;
     std::optional<std::uint32_t> sites;
     bool redirect = true;
-    std::optional<double> max_overhead;  ///< Percent of one core.
+    std::vector<std::string> allocator_prefixes;  ///< Beside those that are known.
+    std::optional<double> max_overhead;           ///< Percent of one core.
     bool follow = false;
     bool threads = false;
     bool debuginfod = false;         ///< Debug files are fetched from the servers in $DEBUGINFOD_URLS.
@@ -87,6 +88,7 @@ struct ProbesOptions {
     int pid = 0;
     double seconds = 1;  ///< How long hits are counted.
     bool redirect = true;
+    std::vector<std::string> allocator_prefixes;
 };
 struct DoctorOptions {};
 struct ExportOptions {

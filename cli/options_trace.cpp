@@ -5,6 +5,7 @@
 
 #include "memtrace.h"
 #include "options_parts.hpp"
+#include "probes/hook_list.hpp"
 #include "probes/marks.hpp"
 
 namespace memtrace::cli {
@@ -17,6 +18,16 @@ CLI::Option* add_size(CLI::App& app, const char* name, std::function<void(std::u
             name, [take](const std::string& text) { take(*parse_size(text)); }, description)
         ->check(CLI::Validator(wrong, ""))
         ->type_name("SIZE");
+}
+
+void add_prefix_option(CLI::App& app, std::vector<std::string>& prefixes) {
+    app.add_option("--allocator-prefix", prefixes,
+                   "Also trace an allocator whose functions are called PREFIXmalloc, PREFIXfree, ... (known: je_, _rjem_, mi_, tc_); repeatable")
+        ->check([](const std::string& text) {
+            return is_allocator_prefix(text) ? std::string() : "\"" + text + "\" cannot be the beginning of a function's name";
+        })
+        ->allow_extra_args(false)
+        ->type_name("PREFIX");
 }
 
 void add_gate_options(CLI::App& app, TraceOptions& trace) {
@@ -83,6 +94,7 @@ void add_capture_options(CLI::App& app, TraceOptions& trace) {
         ->type_name("PERCENT");
     app.add_flag_callback(
         "--no-redirect", [&trace] { trace.redirect = false; }, "Write nothing into the target: CPython's inlined allocations stay unseen");
+    add_prefix_option(app, trace.allocator_prefixes);
 }
 
 void add_trace_options(CLI::App& app, TraceOptions& trace) {
@@ -132,6 +144,7 @@ void add_probes_options(CLI::App& app, ProbesOptions& probes) {
         ->type_name("SECONDS");
     app.add_flag_callback(
         "--no-redirect", [&probes] { probes.redirect = false; }, "As when tracing");
+    add_prefix_option(app, probes.allocator_prefixes);
 }
 
 }  // namespace memtrace::cli

@@ -19,12 +19,19 @@ namespace memtrace::cli {
 namespace {
 
 void print_plan(const Plan& plan, const std::vector<std::uint64_t>& hits) {
-    fmt::print("{:<15} {:<20} {:<22} {:<15} {:>7} {:>10}  {}\n", "HOOK", "PLACE", "INSTRUCTION", "METHOD", "NS/HIT", "HITS", "FILE");
+    // Operators have long names.
+    std::size_t hook = 15, place = 20, method = 15;
+    for (const PlannedProbe& probe : plan.probes) {
+        hook = std::max(hook, probe.hook.size());
+        place = std::max(place, probe.symbol.size());
+        method = std::max(method, method_of(probe).size());
+    }
+    fmt::print("{:<{}} {:<{}} {:<22} {:<{}} {:>7} {:>10}  {}\n", "HOOK", hook, "PLACE", place, "INSTRUCTION", "METHOD", method, "NS/HIT", "HITS",
+               "FILE");
     for (std::size_t i = 0; i < plan.probes.size(); ++i) {
         const PlannedProbe& probe = plan.probes[i];
-        fmt::print("{:<15} {:<20} {:<22} {:<15} {:>7.0f} {:>10}  {}+{:#x}\n", probe.hook, probe.symbol, probe.site.instruction,
-                   probe.site.emulated ? "emulated" : "single-stepped", probe.site.cost_ns, hits.empty() ? "-" : std::to_string(hits[i]),
-                   printable(probe.file), probe.offset);
+        fmt::print("{:<{}} {:<{}} {:<22} {:<{}} {:>7.0f} {:>10}  {}+{:#x}\n", probe.hook, hook, probe.symbol, place, probe.site.instruction,
+                   method_of(probe), method, probe.site.cost_ns, hits.empty() ? "-" : std::to_string(hits[i]), printable(probe.file), probe.offset);
     }
     for (const PlannedPython& python : plan.pythons) {
         fmt::print("\nallocator tables of CPython {} in {} (what is redirected is put back at the end):\n{:<12} {:>16} {:>16} {:>16}  {}\n",
@@ -101,14 +108,15 @@ Result<int> probes(const ProbesOptions& options) {
     if (!target) return std::move(target).error();
     if (options.seconds == 0) {
         std::vector<Module> modules;
-        Result<Plan> plan = make_plan(*target, modules, calibration->costs, {options.redirect}, Loading::complete);
+        Result<Plan> plan = make_plan(*target, modules, calibration->costs, {{options.redirect}, options.allocator_prefixes});
         if (!plan) return std::move(plan).error();
         print_plan(*plan, {});
         return 0;
     }
     std::map<std::string, std::uint64_t> without;
     if (options.redirect) {
-        Result<Session> session = Session::open(*std::move(target), *calibration, {.redirect = false});
+        Result<Session> session = Session::open(*std::move(target), *calibration,
+                                                {.redirect = false, .allocator_prefixes = options.allocator_prefixes});
         if (!session) return std::move(session).error();
         Result<std::vector<std::uint64_t>> hits = count_hits(*session, *signals, options.seconds / 2);
         if (!hits) return std::move(hits).error();
@@ -118,7 +126,8 @@ Result<int> probes(const ProbesOptions& options) {
     if (options.redirect) target = Target::open(options.pid);
     if (!target) return std::move(target).error();
     const double seconds = options.redirect ? options.seconds / 2 : options.seconds;
-    Result<Session> session = Session::open(*std::move(target), *calibration, {.redirect = options.redirect});
+    Result<Session> session = Session::open(*std::move(target), *calibration,
+                                            {.redirect = options.redirect, .allocator_prefixes = options.allocator_prefixes});
     if (!session) return std::move(session).error();
     Result<std::vector<std::uint64_t>> hits = count_hits(*session, *signals, seconds);
     if (!hits) return std::move(hits).error();

@@ -58,12 +58,12 @@ _memtrace_bpf() {
         --lines)
             mapfile -t COMPREPLY < <(compgen -W "python native mixed" -- "$current")
             return ;;
-        -i | --interval | -n | --rows | --duration | --snapshot-every | --snapshot-template | --snapshot-keep | --top-every | --frames | --checkpoint | --checkpoint-memory | --fail-over | --fail-growth | --live-blocks | --sites | --seconds | --mark) return ;;
+        -i | --interval | -n | --rows | --duration | --snapshot-every | --snapshot-template | --snapshot-keep | --top-every | --frames | --checkpoint | --checkpoint-memory | --fail-over | --fail-growth | --live-blocks | --sites | --seconds | --mark | --allocator-prefix) return ;;
     esac
     local rows="--domain --filter --filter-all-frames --lines --by --cumulative --live --allocated --freed --min-size --max-size --older --sort
                 --show --filename-parts --color --preset --save-preset"
     local trace="--pid --interval --top-every --rows $rows --duration --output --snapshot-every --snapshot-template --snapshot-keep --compare
-                 --frames --live-blocks --sites --follow --threads --debuginfod --mark --max-overhead --no-redirect --fail-over --fail-growth --summary
+                 --frames --live-blocks --sites --follow --threads --debuginfod --mark --max-overhead --no-redirect --allocator-prefix --fail-over --fail-growth --summary
                  --checkpoint-memory --checkpoint-dir --socket --help"
     case $command in
         stats) words="--rows $rows --pretty --json --csv --histogram --tracebacks --most-recent-first --help" ;;
@@ -75,7 +75,7 @@ _memtrace_bpf() {
         snapshot) words="--pid --socket --no-stop --output --checkpoint --help" ;;
         checkpoints | status | where) words="--pid --socket --json --help" ;;
         clear | reset-peak | stop) words="--pid --socket --help" ;;
-        probes) words="--pid --seconds --no-redirect --help" ;;
+        probes) words="--pid --seconds --no-redirect --allocator-prefix --help" ;;
         export) words="--to --python --output --domain --filter --filter-all-frames --lines --help" ;;
         import) words="--output --help" ;;
         doctor) words="--help" ;;

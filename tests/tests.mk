@@ -32,6 +32,52 @@ $(W)/bare_static $(W)/bare_32: tests/workloads/bare_static.c
 	@mkdir -p $(@D)
 	$(Q)$(WORKLOAD_CC) $(BARE_FLAGS) $(if $(findstring bare_32,$@),-m32) $< -o $@
 
+# Other allocators than the C library's, as far as they are installed.
+ALLOCATORS  := tests/workloads/allocators
+library      = $(firstword $(wildcard /usr/lib/*/$(1) /usr/lib64/$(1) /usr/local/lib/$(1)))
+JEMALLOC    := $(and $(wildcard /usr/include/jemalloc/jemalloc.h),$(call library,libjemalloc.so))
+JEMALLOC_A  := $(and $(JEMALLOC),$(call library,libjemalloc.a))
+MIMALLOC    := $(and $(wildcard /usr/include/mimalloc.h /usr/include/mimalloc-*/mimalloc.h),$(call library,libmimalloc.so))
+MIMALLOC_H  := $(dir $(firstword $(wildcard /usr/include/mimalloc.h /usr/include/mimalloc-*/mimalloc.h)))
+TCMALLOC    := $(call library,libtcmalloc_minimal.so)
+MUSL_GCC    := $(shell command -v musl-gcc 2>/dev/null)
+RUSTC       := $(shell command -v rustc 2>/dev/null)
+WORKLOADS   += $(W)/preload.so $(W)/mallinfo.so $(if $(RUSTC),$(W)/ledger_rust) $(W)/ledger_new_static $(W)/ledger_portable_static
+WORKLOADS   += $(if $(JEMALLOC),$(W)/ledger_new_jemalloc $(W)/ledger_jemalloc) $(if $(JEMALLOC_A),$(W)/ledger_new_jemalloc_static)
+WORKLOADS   += $(if $(MIMALLOC),$(W)/ledger_new_mimalloc $(W)/ledger_mimalloc) $(if $(TCMALLOC),$(W)/ledger_new_tcmalloc)
+WORKLOADS   += $(if $(MUSL_GCC),$(W)/ledger_portable_musl $(W)/ledger_portable_musl_static)
+
+$(W)/ledger_rust: $(ALLOCATORS)/ledger_rust.rs
+	$(call say,RUSTC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(RUSTC) -g -C opt-level=1 $< -o $@
+$(W)/preload.so $(W)/mallinfo.so: $(W)/%.so: $(ALLOCATORS)/%.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(WORKLOAD_CC) $(WORKLOAD_FLAGS) -fPIC -shared $< -o $@
+$(W)/ledger_jemalloc $(W)/ledger_mimalloc: $(W)/%: $(ALLOCATORS)/%.c tests/workloads/ledger.h
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(WORKLOAD_CC) $(WORKLOAD_FLAGS) -I$(MIMALLOC_H) $< $(if $(findstring jemalloc,$@),$(JEMALLOC),$(MIMALLOC)) -o $@
+NEW_LINKED := $(W)/ledger_new_jemalloc $(W)/ledger_new_jemalloc_static $(W)/ledger_new_mimalloc $(W)/ledger_new_tcmalloc $(W)/ledger_new_static
+$(W)/ledger_new_jemalloc: NEW_WITH := $(JEMALLOC)
+$(W)/ledger_new_jemalloc_static: NEW_WITH := $(JEMALLOC_A) -lm
+$(W)/ledger_new_mimalloc: NEW_WITH := $(MIMALLOC)
+$(W)/ledger_new_tcmalloc: NEW_WITH := $(TCMALLOC)
+$(W)/ledger_new_static: NEW_WITH := -static
+$(NEW_LINKED): tests/workloads/ledger_new.cpp tests/workloads/ledger.h
+	$(call say,CXX,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -std=c++20 $(WORKLOAD_FLAGS) $< -Wl,--no-as-needed $(NEW_WITH) -o $@
+$(W)/%_static: tests/workloads/%.c tests/workloads/ledger.h
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(WORKLOAD_CC) $(WORKLOAD_FLAGS) -static $< -o $@
+$(W)/%_musl $(W)/%_musl_static: tests/workloads/%.c tests/workloads/ledger.h
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(MUSL_GCC) $(WORKLOAD_FLAGS) $(if $(findstring _static,$@),-static) $< -o $@
+
 $(W)/python_host: tests/workloads/python_host.c $(LIBPYTHON)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)

@@ -6,6 +6,7 @@
 #include "support/ledger.hpp"
 #include "support/leftovers.hpp"
 #include "support/process.hpp"
+#include "support/traced_ledger.hpp"
 #include "support/tracer.hpp"
 
 using namespace memtrace;
@@ -13,52 +14,10 @@ using namespace memtrace::test;
 
 namespace {
 
-struct Traced {
-    Ledger ledger;
-    Snapshot snapshot;
-};
-
-// Attaches to a workload that waits, lets it run, and stops the tracer while every block is as the ledger says.
-Traced trace_attached(const std::string& workload, const Arguments& options = {}) {
-    Child program({workload_path(workload)});
-    program.wait_line("ready");
-    Tracer tracer = Tracer::attach(program, options);
-    program.send_line("go");
-    program.wait_line("done");
-    Snapshot snapshot = tracer.stop();
-    program.send_line("end");
-    INFO(program.transcript());
-    REQUIRE(program.wait() == Ending{false, 0});
-    return {parse_ledger(program.output()), std::move(snapshot)};
-}
-
-Traced trace_from_start(const std::string& workload, const Arguments& options = {}) {
-    CommandTrace trace = trace_command({workload_path(workload)}, options, {{{"MEMTRACE_WORKLOAD_NOWAIT", "1"}}});
-    INFO(trace.process.transcript());
-    REQUIRE(trace.ending == Ending{false, 0});
-    return {parse_ledger(trace.process.output()), std::move(trace.snapshot)};
-}
-
-void require_equal_lines(const Traced& traced) {
-    REQUIRE(differences(traced.ledger.lines, lines_of_file(traced.snapshot, ledger_file(traced.ledger))) == "");
-    REQUIRE(lost(traced.snapshot) == "");
-    REQUIRE(inconsistencies(traced.snapshot) == "");
-}
-
-void require_equal(const Traced& traced) {
-    require_equal_lines(traced);
-    REQUIRE(loss(traced.snapshot, MT_UNTRACKED_FREES) == traced.ledger.untracked_frees);
-}
-
 // At a thread's end glibc calls free for what its cache holds: the cache itself, and up to seven blocks of each size class that the
 // program had freed before. Nobody allocated those (again), so they are untracked. ledger_threads uses two cached sizes; a third
 // belongs to the thread's own tables.
 constexpr std::uint64_t thread_end_frees = 8 * (1 + 3 * 7);
-
-void require_exact(const std::string& workload, const Arguments& options = {}) {
-    SECTION("attached") { require_equal(trace_attached(workload, options)); }
-    SECTION("from the first instruction") { require_equal(trace_from_start(workload, options)); }
-}
 
 }  // namespace
 

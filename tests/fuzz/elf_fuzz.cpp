@@ -8,6 +8,8 @@
 #include <string>
 
 #include "probes/elf_image.hpp"
+#include "probes/forwarding.hpp"
+#include "probes/function_exits.hpp"
 #include "probes/planner.hpp"
 #include "util/unique_fd.hpp"
 
@@ -19,6 +21,12 @@ void ask(const memtrace::ElfImage& image, std::uint64_t address) {
     (void)memtrace::plan_probe(image, request, memtrace::ProbeCosts::typical());
     (void)memtrace::plan_redirects(image, request, memtrace::ProbeCosts::typical());
     (void)memtrace::compared_in_code(image, address);
+    const auto hooked = [](const memtrace::CodeTarget& target) { return target.import == "malloc"; };
+    (void)memtrace::exits_through(image, address, request.end, hooked);
+    (void)memtrace::jumps_on(image, address, hooked, memtrace::Request::release);
+    (void)memtrace::always_calls(image, address, hooked);
+    (void)memtrace::may_call(image, address, hooked);
+    (void)image.import_at(address);
     (void)image.describe(address);
     (void)image.offset_of(address);
     (void)image.address_of(address);

@@ -117,6 +117,7 @@ int KernelSide::load_object(State& state, AttachMethod method, const Namespace& 
     }
     prepare(object.progs.mt_enter, method);
     prepare(object.progs.mt_leave, method);
+    prepare(object.progs.mt_exit, method);
     prepare(object.progs.mt_release, method);
     prepare(object.progs.mt_mark, method);
     return memtrace_bpf__load(&object);
@@ -184,6 +185,7 @@ Result<KernelSide> KernelSide::load(const Capacities& wanted, AttachMethod metho
 
 const bpf_program* KernelSide::enter() const { return state_->object->progs.mt_enter; }
 const bpf_program* KernelSide::leave() const { return state_->object->progs.mt_leave; }
+const bpf_program* KernelSide::exit() const { return state_->object->progs.mt_exit; }
 const bpf_program* KernelSide::release() const { return state_->object->progs.mt_release; }
 const bpf_program* KernelSide::mark() const { return state_->object->progs.mt_mark; }
 

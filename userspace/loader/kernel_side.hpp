@@ -46,6 +46,7 @@ public:
 
     [[nodiscard]] const bpf_program* enter() const;
     [[nodiscard]] const bpf_program* leave() const;
+    [[nodiscard]] const bpf_program* exit() const;
     [[nodiscard]] const bpf_program* release() const;
     [[nodiscard]] const bpf_program* mark() const;
     /// How often marked function `number` has begun and ended.

@@ -64,8 +64,8 @@ Result<Session> Session::open(Target target, const Calibration& calibration, con
     if (Result<void> done = kernel->watch(); !done) return std::move(done).error();
     if (options.marks.size() > MT_MAX_MARKS) return Error{"more than " + std::to_string(MT_MAX_MARKS) + " functions to mark"};
     const int pid = target.pid();
-    Session session(std::unique_ptr<TraceContext>(
-                        new TraceContext{calibration, options.redirect, options.hold ? options.hold : stop_threads, *std::move(kernel)}),
+    Session session(std::unique_ptr<TraceContext>(new TraceContext{calibration, options.redirect, options.allocator_prefixes,
+                                                                   options.hold ? options.hold : stop_threads, *std::move(kernel)}),
                     std::move(target));
     // Before the first look at what is mapped: nothing comes unseen between the two.
     if (Result<CodeNotice> notice = CodeNotice::open())

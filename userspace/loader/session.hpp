@@ -20,6 +20,7 @@ struct SessionOptions {
     std::optional<std::uint32_t> sites;
     std::uint32_t frames = 1;
     bool redirect = true;
+    std::vector<std::string> allocator_prefixes;
     bool follow = false;            ///< With room for more than one process, and what copying a fork's blocks needs.
     bool threads = false;           ///< Sites of different threads are kept apart.
     bool calls = false;             ///< Each block is told: KernelSide::take_calls().

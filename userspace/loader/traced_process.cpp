@@ -3,44 +3,27 @@
 #include <algorithm>
 
 #include "loader/usage.hpp"
-#include "python/plan.hpp"
+#include "process/link_map.hpp"
 #include "python/start_options.hpp"
 
 namespace memtrace {
-namespace {
-
-// Whose calls a probe counts. It may change: by replacing their tables, programs make domains share functions or stop to.
-bool same_meaning(const PlannedProbe& a, const PlannedProbe& b) {
-    return a.domain == b.domain && a.domain_by_ctx == b.domain_by_ctx && a.shape == b.shape && a.interpreter == b.interpreter;
-}
-
-bool same_place(const PlannedProbe& a, const PlannedProbe& b) {
-    return a.inode == b.inode && a.device == b.device && a.file == b.file && a.offset == b.offset && a.site.address == b.site.address;
-}
-
-AttachPoint point_of(const PlannedProbe& probe, std::string path, std::uint32_t number, std::uint32_t process) {
-    const auto at = [&](unsigned argument) { return probe.site.registers[std::min<std::size_t>(probe.first_argument + argument, 5)]; };
-    const unsigned ctx = probe.domain_by_ctx ? probe.site.registers[0] : MT_NO_REGISTER;
-    return {std::move(path), probe.offset, MT_COOKIE(number, process, probe.domain, probe.interpreter, probe.shape, at(0), at(1), at(2), ctx)};
-}
-
-}  // namespace
 
 ProbeGroup group_of(const PlannedProbe& probe) {
     if (probe.domain == MT_DOMAIN_MALLOC) return ProbeGroup::heap;
     return probe.domain == MT_DOMAIN_MMAP ? ProbeGroup::mappings : ProbeGroup::python;
 }
 
-Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const ProbeCosts& costs, const PythonOptions& python, Loading loading) {
+Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const ProbeCosts& costs, const PlanOptions& options) {
     Plan plan;
     std::vector<std::string> skipped;
     if (Result<void> done = refresh_modules(target.pid(), modules, skipped); !done) return std::move(done).error();
-    if (Result<void> done = plan_libc(modules, costs, plan); !done && loading == Loading::complete) {
+    const HeapOptions heaps{options.allocator_prefixes, biases_in_search_order(target)};
+    if (Result<void> done = plan_heaps(modules, heaps, costs, plan); !done && options.loading == Loading::complete) {
         if (!skipped.empty()) return std::move(done).error().in("pid " + std::to_string(target.pid()) + " (" + skipped.front() + ")");
         return std::move(done).error().in("pid " + std::to_string(target.pid()));
     }
     plan_wrappers(modules, plan);
-    plan_python(target, modules, costs, python, plan);
+    plan_python(target, modules, costs, options.python, plan);
     return plan;
 }
 
@@ -61,16 +44,17 @@ TracedProcess::TracedProcess(Target target, TraceContext& context, std::uint32_t
 
 Result<void> TracedProcess::update(Loading loading) {
     code_.read(pid());
-    PythonOptions python{context_.redirect};
-    for (const PlannedRedirect& redirect : written_) python.ours.push_back(redirect.slot);
-    Result<Plan> fresh = make_plan(target_, modules_, context_.calibration.costs, python, loading);
+    PlanOptions options{{context_.redirect}, context_.allocator_prefixes, loading};
+    for (const PlannedRedirect& redirect : written_) options.python.ours.push_back(redirect.slot);
+    Result<Plan> fresh = make_plan(target_, modules_, context_.calibration.costs, options);
     if (!fresh) return std::move(fresh).error();
     // What was planned while it was going away is no plan.
     if (Result<void> same = check_image(); !same) return same;
     take_pythons(*fresh);
     // Calls between the removal of probes and their return would not be seen.
-    const std::shared_ptr<void> held = changes_meaning(*fresh) ? context_.hold(pid()) : nullptr;
-    forget_changed(*fresh);
+    const std::vector<ProbeGroup> changed = changed_groups(*fresh);
+    const std::shared_ptr<void> held = changed.empty() ? nullptr : context_.hold(pid());
+    for (const ProbeGroup group : changed) forget_group(group);
     const std::size_t first_new = plan_.probes.size();
     plan_.notes = std::move(fresh->notes);
     take_probes(*fresh);
@@ -84,38 +68,6 @@ Result<void> TracedProcess::update(Loading loading) {
     take_marks();
     if (Result<void> same = check_image(); !same) return same;
     return loading == Loading::complete ? write_redirects(plan_.redirects) : Result<void>();
-}
-
-void TracedProcess::take_probes(Plan& fresh) {
-    for (PlannedProbe& probe : fresh.probes) {
-        const bool known = std::any_of(plan_.probes.begin(), plan_.probes.end(), [&](const PlannedProbe& p) { return same_place(p, probe); });
-        if (known || plan_.probes.size() >= MT_MAX_PROBES) continue;
-        const std::optional<std::uint32_t> number = context_.places.number(probe, numbers_);
-        if (!number) {
-            add_note("pid " + std::to_string(pid()) + ": " + probe.hook + " in " + probe.file + " is not seen: too many different probes");
-            continue;
-        }
-        numbers_.push_back(*number);
-        plan_.probes.push_back(std::move(probe));
-    }
-}
-
-bool TracedProcess::changes_meaning(const Plan& fresh) const {
-    return std::any_of(plan_.probes.begin(), plan_.probes.end(), [&](const PlannedProbe& known) {
-        return std::any_of(fresh.probes.begin(), fresh.probes.end(),
-                           [&](const PlannedProbe& probe) { return same_place(probe, known) && !same_meaning(probe, known); });
-    });
-}
-
-// What is attached cannot be changed: all of CPython's go, to be attached anew.
-void TracedProcess::forget_changed(const Plan& fresh) {
-    if (!changes_meaning(fresh)) return;
-    std::erase_if(links_, [](const GroupLinks& links) { return links.group == ProbeGroup::python; });
-    for (std::size_t i = plan_.probes.size(); i-- > 0;) {
-        if (group_of(plan_.probes[i]) != ProbeGroup::python) continue;
-        plan_.probes.erase(plan_.probes.begin() + static_cast<std::ptrdiff_t>(i));
-        numbers_.erase(numbers_.begin() + static_cast<std::ptrdiff_t>(i));
-    }
 }
 
 // Probes that are attached know their interpreter by its index: one that is known keeps it, in the plan and in the kernel.
@@ -148,51 +100,12 @@ void TracedProcess::tell_kernel() {
 
 void TracedProcess::become_copy_of(const TracedProcess& parent) {
     plan_ = parent.plan_;
+    exits_.clear();
     numbers_ = parent.numbers_;
     written_ = parent.written_;
     marks_ = parent.marks_;
     code_ = parent.code_;
     tell_kernel();
-}
-
-Result<void> TracedProcess::attach_planned() {
-    Result<void> done = attach_from(0);
-    if (!done) forget_probes_from(0);
-    if (done) done = attach_marks(marks_);
-    return done;
-}
-
-// What was not attached is not known, or it would not be tried again.
-void TracedProcess::forget_probes_from(std::size_t first) {
-    plan_.probes.resize(std::min(first, plan_.probes.size()));
-    numbers_.resize(plan_.probes.size());
-}
-
-// Releases first, then returns, then entries: a block that is counted is never freed unseen, a call never entered without its return.
-Result<void> TracedProcess::attach_from(std::size_t first_new) {
-    const KernelSide& kernel_side = context_.kernel;
-    const std::size_t links_before = links_.size();
-    const struct {
-        const bpf_program* program;
-        bool releases, at_return;
-    } steps[] = {{kernel_side.release(), true, false}, {kernel_side.leave(), false, true}, {kernel_side.enter(), false, false}};
-    for (const auto& step : steps) {
-        for (const ProbeGroup group : probe_groups) {
-            if (context_.has_dropped(group)) continue;
-            std::vector<AttachPoint> points;
-            for (std::size_t i = first_new; i < plan_.probes.size(); ++i)
-                if (group_of(plan_.probes[i]) == group && needs_return(plan_.probes[i].shape) != step.releases)
-                    points.push_back(point_of(plan_.probes[i], own_path(plan_.probes[i].attach_path), numbers_[i], index_));
-            if (points.empty()) continue;
-            Result<Links> links = attach(step.program, context_.calibration.method, pid(), points, step.at_return);
-            if (!links) {
-                links_.erase(links_.begin() + static_cast<std::ptrdiff_t>(links_before), links_.end());
-                return std::move(links).error();
-            }
-            links_.push_back({group, *std::move(links)});
-        }
-    }
-    return {};
 }
 
 Result<void> TracedProcess::write_redirects(const std::vector<PlannedRedirect>& redirects) {
@@ -297,6 +210,7 @@ void TracedProcess::remove_probes() {
     for (GroupLinks& of_group : links_) context_.remover.remove(std::move(of_group.links));
     for (Links& links : mark_links_) context_.remover.remove(std::move(links));
     links_.clear();
+    exits_.clear();
     mark_links_.clear();
 }
 

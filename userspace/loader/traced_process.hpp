@@ -8,6 +8,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "loader/attach.hpp"
@@ -19,6 +22,7 @@
 #include "probes/marks.hpp"
 #include "probes/plan.hpp"
 #include "process/target.hpp"
+#include "python/plan.hpp"
 #include "util/result.hpp"
 
 namespace memtrace {
@@ -37,6 +41,7 @@ using HoldThreads = std::function<std::shared_ptr<void>(int pid)>;
 struct TraceContext {
     Calibration calibration;
     bool redirect = true;
+    std::vector<std::string> allocator_prefixes;
     HoldThreads hold;
     KernelSide kernel;
     Places places = {};
@@ -110,14 +115,15 @@ private:
     [[nodiscard]] Result<void> check_image() const;
     void take_probes(Plan& fresh);
     void take_pythons(Plan& fresh);
-    [[nodiscard]] bool changes_meaning(const Plan& fresh) const;
-    void forget_changed(const Plan& fresh);
+    [[nodiscard]] std::vector<ProbeGroup> changed_groups(const Plan& fresh) const;
+    void forget_group(ProbeGroup group);
     void forget_probes_from(std::size_t first);
     void tell_kernel();
     [[nodiscard]] std::string own_path(const std::string& path) const;
     void take_marks();
     Result<void> attach_marks(const std::vector<PlannedMark>& marks);
     Result<void> attach_from(std::size_t first_new);
+    std::vector<AttachPoint> new_exits(std::size_t first_new);
     Result<void> write_redirects(const std::vector<PlannedRedirect>& redirects);
 
     Target target_;
@@ -129,6 +135,7 @@ private:
     std::vector<std::uint32_t> numbers_;  ///< Of plan_.probes, in Places.
     std::vector<Module> modules_;
     std::vector<GroupLinks> links_;
+    std::set<std::pair<std::string, std::uint64_t>> exits_;  ///< Return instructions with probes: file, offset. Functions share them.
     std::vector<PlannedMark> marks_;
     std::vector<Links> mark_links_;
     std::vector<std::string> mark_notes_;
@@ -138,9 +145,13 @@ private:
     std::chrono::nanoseconds pause_{};
 };
 
+struct PlanOptions {
+    PythonOptions python;
+    std::vector<std::string> allocator_prefixes;
+    Loading loading = Loading::complete;  ///< in_progress: the dynamic loader is still at work, so that an allocator may not be there yet.
+};
+
 /// What would be done to a process, without doing it.
-/// `loading`: the dynamic loader is still at work, so that an allocator may not be there yet.
-struct PythonOptions;
-Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const ProbeCosts& costs, const PythonOptions& python, Loading loading);
+Result<Plan> make_plan(const Target& target, std::vector<Module>& modules, const ProbeCosts& costs, const PlanOptions& options);
 
 }  // namespace memtrace

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <tuple>
+#include <unordered_map>
 
 #include "probes/elf_file.hpp"
 #include "probes/frame_index.hpp"
@@ -50,6 +51,17 @@ std::optional<ElfSymbol> find_in(const ElfSymbols& symbols, std::string_view wan
     return std::nullopt;
 }
 
+using WantedNames = std::unordered_map<std::string_view, std::size_t>;
+
+void find_wanted(const ElfSymbols& symbols, const WantedNames& wanted, std::vector<std::optional<ElfSymbol>>& found) {
+    for (const Elf64_Sym& symbol : symbols.entries) {
+        if (!has_address(symbol)) continue;
+        const std::string_view name = without_version(symbols.name_at(symbol.st_name));
+        const auto at = wanted.find(name);
+        if (at != wanted.end() && !found[at->second]) found[at->second] = ElfSymbol{std::string(name), symbol.st_value, symbol.st_size};
+    }
+}
+
 void add_extents(const ElfSymbols& symbols, std::vector<Extent>& extents) {
     for (const Elf64_Sym& symbol : symbols.entries) {
         if (!has_address(symbol) || symbol.st_size == 0) continue;
@@ -66,6 +78,27 @@ bool extent_before(const Extent& a, const Extent& b) {
     return key(a) < key(b);
 }
 
+// A word of the file's data that the loader sets to the address of a symbol.
+struct Import {
+    std::uint64_t slot = 0;
+    std::uint32_t symbol = 0;  // index into .dynsym
+};
+
+// Beyond it, calls through the linkage table stay unknown: a file of more than a million relocations is no allocator.
+constexpr std::uint64_t most_relocation_bytes = std::uint64_t{32} << 20;
+
+void add_imports(const ElfFile& file, std::string_view section, std::vector<Import>& imports) {
+    const auto found = file.section(section, most_relocation_bytes);
+    if (!found) return;
+    for (std::size_t at = 0; at + sizeof(Elf64_Rela) <= found->bytes.size(); at += sizeof(Elf64_Rela)) {
+        Elf64_Rela relocation;
+        std::memcpy(&relocation, found->bytes.data() + at, sizeof relocation);
+        const auto type = ELF64_R_TYPE(relocation.r_info);
+        if (type == R_X86_64_JUMP_SLOT || type == R_X86_64_GLOB_DAT)
+            imports.push_back({relocation.r_offset, static_cast<std::uint32_t>(ELF64_R_SYM(relocation.r_info))});
+    }
+}
+
 }  // namespace
 
 struct ElfImage::State {
@@ -74,7 +107,8 @@ struct ElfImage::State {
     bool symbols_read = false;
     ElfSymbols dynamic;
     ElfSymbols all;
-    std::vector<Extent> extents;  // sorted by start; names point into the two tables
+    std::vector<Extent> extents;                 // sorted by start; names point into the two tables
+    std::optional<std::vector<Import>> imports;  // sorted by slot
 
     void read_symbols() {
         if (symbols_read) return;
@@ -84,6 +118,15 @@ struct ElfImage::State {
         add_extents(all, extents);
         add_extents(dynamic, extents);
         std::ranges::stable_sort(extents, extent_before);
+    }
+
+    const std::vector<Import>& all_imports() {
+        if (imports) return *imports;
+        imports.emplace();
+        add_imports(file, ".rela.plt", *imports);
+        add_imports(file, ".rela.dyn", *imports);
+        std::ranges::sort(*imports, {}, &Import::slot);
+        return *imports;
     }
 
     std::span<const std::byte> bytes_at(std::uint64_t address, std::size_t size) {
@@ -127,6 +170,25 @@ std::optional<ElfSymbol> ElfImage::find_symbol(std::string_view symbol) const {
     if (symbol.empty()) return std::nullopt;
     auto found = find_in(state_->dynamic, symbol);
     return found ? found : find_in(state_->all, symbol);
+}
+
+std::vector<std::optional<ElfSymbol>> ElfImage::find_symbols(std::span<const std::string> symbols) const {
+    state_->read_symbols();
+    std::vector<std::optional<ElfSymbol>> found(symbols.size());
+    WantedNames wanted;
+    for (std::size_t i = 0; i < symbols.size(); ++i) wanted.emplace(symbols[i], i);
+    find_wanted(state_->dynamic, wanted, found);
+    find_wanted(state_->all, wanted, found);
+    return found;
+}
+
+std::optional<std::string> ElfImage::import_at(std::uint64_t slot) const {
+    state_->read_symbols();
+    const std::vector<Import>& imports = state_->all_imports();
+    const auto found = std::ranges::lower_bound(imports, slot, {}, &Import::slot);
+    if (found == imports.end() || found->slot != slot || found->symbol >= state_->dynamic.entries.size()) return std::nullopt;
+    const std::string_view name = without_version(state_->dynamic.name_at(state_->dynamic.entries[found->symbol].st_name));
+    return name.empty() ? std::nullopt : std::optional(std::string(name));
 }
 
 std::vector<CodeView> ElfImage::code() const {

@@ -49,6 +49,10 @@ public:
     [[nodiscard]] const std::string& name() const;
     /// First defined symbol of that exact name in .dynsym, then .symtab; versioned names (malloc@@GLIBC_2.2.5) match by base name.
     [[nodiscard]] std::optional<ElfSymbol> find_symbol(std::string_view symbol) const;
+    /// The same of many names at once, in their order: one look at each symbol of the file.
+    [[nodiscard]] std::vector<std::optional<ElfSymbol>> find_symbols(std::span<const std::string> symbols) const;
+    /// The name of the function or object whose address the loader stores at `slot` (.rela.plt, .rela.dyn).
+    [[nodiscard]] std::optional<std::string> import_at(std::uint64_t slot) const;
     /// All executable PT_LOAD segments, as far as the file backs them.
     [[nodiscard]] std::vector<CodeView> code() const;
     /// Start of the function that contains `address` and its end (exclusive), from symbols, else from .eh_frame_hdr; the end

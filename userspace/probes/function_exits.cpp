@@ -1,79 +1,58 @@
 #include "probes/function_exits.hpp"
 
 #include <algorithm>
-#include <set>
-#include <string>
-#include <utility>
-
-#include "probes/decode.hpp"
 
 namespace memtrace {
 namespace {
 
-constexpr std::size_t longest_instruction = 15;
-constexpr std::size_t most_instructions = 1U << 16;  // of one function; generated ones may be longer
 constexpr std::size_t most_returns = 256;
 
-struct Range {
-    std::uint64_t begin = 0, end = 0;
-    [[nodiscard]] bool contains(std::uint64_t at) const { return at >= begin && at < end; }
-};
-
-// The part of the function that the compiler has laid elsewhere ("f.cold", "f.part.0.cold") and that contains `address`.
-std::optional<Range> cold_part(const ElfImage& image, const std::string& name, std::uint64_t address) {
-    const auto described = image.describe(address);
-    if (name.empty() || !described || !described->starts_with(name + ".") || described->find(".cold") == std::string::npos) return std::nullopt;
-    const auto bounds = image.function_bounds(address);
-    if (!bounds) return std::nullopt;
-    return Range{bounds->first, bounds->second};
+// `leaves` is asked for jumps out of the function whether their ends are known.
+FunctionExits find_exits(const ElfImage& image, std::uint64_t entry, std::uint64_t end,
+                         const std::function<bool(CodeWalk&, const Instruction&)>& leaves) {
+    FunctionExits exits;
+    CodeWalk walk(image, entry, end);
+    while (const auto step = walk.next()) {
+        const Instruction& instruction = step->instruction;
+        if (exits.returns.size() > most_returns) return {{}, false};
+        switch (instruction.flow) {
+            case ControlFlow::ret:
+                if (instruction.probeable)
+                    exits.returns.push_back(step->address);
+                else
+                    exits.all = false;
+                break;
+            case ControlFlow::branch:
+            case ControlFlow::jump:
+                if ((!instruction.target || !walk.go_to(*instruction.target)) && !leaves(walk, instruction)) exits.all = false;
+                if (instruction.flow == ControlFlow::branch) walk.go_on(*step);
+                break;
+            case ControlFlow::stop: break;
+            default: walk.go_on(*step);
+        }
+    }
+    exits.all = exits.all && walk.complete();
+    std::sort(exits.returns.begin(), exits.returns.end());
+    return exits;
 }
 
 }  // namespace
 
 FunctionExits exits_of(const ElfImage& image, std::uint64_t entry, std::uint64_t end) {
-    FunctionExits exits;
-    const std::string name = image.describe(entry).value_or("");
-    std::vector<Range> parts{{entry, end}};
-    std::vector<std::uint64_t> ahead{entry};
-    std::set<std::uint64_t> seen;
-    const auto go_to = [&](std::uint64_t target) {
-        if (std::any_of(parts.begin(), parts.end(), [&](const Range& part) { return part.contains(target); })) return ahead.push_back(target);
-        if (const std::optional<Range> cold = cold_part(image, name, target)) {
-            parts.push_back(*cold);
-            return ahead.push_back(target);
-        }
-        exits.all = false;
-    };
-    while (!ahead.empty()) {
-        const std::uint64_t address = ahead.back();
-        ahead.pop_back();
-        if (!seen.insert(address).second) continue;
-        if (seen.size() > most_instructions || exits.returns.size() > most_returns) return {{}, false};
-        const auto instruction = decode(image.bytes_at(address, longest_instruction), address);
-        if (!instruction) {
-            exits.all = false;
-            continue;
-        }
-        const bool goes_on = instruction->flow == ControlFlow::next || instruction->flow == ControlFlow::call ||
-                             instruction->flow == ControlFlow::system_call || instruction->flow == ControlFlow::branch;
-        if (instruction->flow == ControlFlow::ret) {
-            if (instruction->probeable)
-                exits.returns.push_back(address);
-            else
-                exits.all = false;
-        }
-        if (instruction->flow == ControlFlow::branch || instruction->flow == ControlFlow::jump) {
-            if (instruction->target)
-                go_to(*instruction->target);
-            else
-                exits.all = false;
-        }
-        // Behind a call that does not return another function may begin: it is not this one's business.
-        const std::uint64_t next = address + instruction->length;
-        if (goes_on && std::any_of(parts.begin(), parts.end(), [&](const Range& part) { return part.contains(next); })) ahead.push_back(next);
-    }
-    std::sort(exits.returns.begin(), exits.returns.end());
-    return exits;
+    return find_exits(image, entry, end, [](CodeWalk&, const Instruction&) { return false; });
+}
+
+FunctionExits exits_through(const ElfImage& image, std::uint64_t entry, std::uint64_t end,
+                            const std::function<bool(const CodeTarget&)>& seen_to_return) {
+    return find_exits(image, entry, end, [&](CodeWalk& walk, const Instruction& instruction) {
+        const std::optional<CodeTarget> target = target_of(image, instruction);
+        if (!target) return false;
+        if (seen_to_return(*target)) return true;
+        if (target->address != 0) return walk.enter(target->address);
+        // The loader could prefer another file's; nobody replaces the inner functions of an allocator.
+        const std::optional<ElfSymbol> own = image.find_symbol(target->import);
+        return own && walk.enter(own->address);
+    });
 }
 
 }  // namespace memtrace

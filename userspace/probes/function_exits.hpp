@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
+#include "probes/code_walk.hpp"
 #include "probes/elf_image.hpp"
 
 namespace memtrace {
@@ -14,7 +16,12 @@ struct FunctionExits {
     bool all = true;
 };
 
-/// Follows the code from `entry`, so that nothing but instructions is taken for one; `end`: exclusive bound of the function.
+/// Follows the code from `entry`; `end`: exclusive bound of the function.
 FunctionExits exits_of(const ElfImage& image, std::uint64_t entry, std::uint64_t end);
+
+/// The same, and the returns of the functions of the file that it jumps to: those come back to its caller in its stead. Jumps to functions
+/// of which `seen_to_return` is known need none.
+FunctionExits exits_through(const ElfImage& image, std::uint64_t entry, std::uint64_t end,
+                            const std::function<bool(const CodeTarget&)>& seen_to_return);
 
 }  // namespace memtrace

@@ -8,52 +8,32 @@
 namespace memtrace {
 namespace {
 
-struct LibcHook {
-    const char* symbol;
-    mt_domain domain;
-    mt_shape shape;
-};
-constexpr LibcHook libc_hooks[] = {
-#define HOOK(symbol, domain, shape) {#symbol, domain, shape},
-    MT_LIBC_HOOKS(HOOK)
-#undef HOOK
-};
-
 // Arguments a shape reads, as a bit mask counted from its first one.
 unsigned arguments_of(mt_shape shape) {
     switch (shape) {
         case MT_SHAPE_ALLOC:
         case MT_SHAPE_FREE:
+        case MT_SHAPE_FREE_INNER:
         case MT_SHAPE_FREE_OUTER: return 0b001;
         case MT_SHAPE_ALLOC_ALIGNED:
         case MT_SHAPE_MAP: return 0b010;
         case MT_SHAPE_ALLOC_ARRAY:
         case MT_SHAPE_REALLOC:
+        case MT_SHAPE_RESIZE:
         case MT_SHAPE_UNMAP: return 0b011;
         case MT_SHAPE_ALLOC_OUT: return 0b101;
+        case MT_SHAPE_EXCEPTION: return 0;
         default: return 0b111;
     }
 }
 
-bool is_allocator(const Module& module) { return module.image.find_symbol("malloc") && module.image.find_symbol("free"); }
-
-Result<void> plan_hook(const Module& module, const LibcHook& hook, const ProbeCosts& costs, Plan& plan) {
-    const std::optional<ElfSymbol> symbol = module.image.find_symbol(hook.symbol);
-    if (!symbol) return {};
-    Result<ProbeSite> site = plan_probe(module.image, request_for(module, symbol->address, hook.shape, 0), costs);
-    if (!site) return std::move(site).error().in(std::string("planning ") + hook.symbol);
-    PlannedProbe probe;
-    probe.hook = hook.symbol;
-    probe.domain = hook.domain;
-    probe.shape = hook.shape;
-    probe.site = *std::move(site);
-    add_probe(plan, module, std::move(probe), symbol->address);
-    return {};
-}
-
 }  // namespace
 
-bool needs_return(mt_shape shape) { return shape != MT_SHAPE_FREE && shape != MT_SHAPE_UNMAP; }
+bool is_free(mt_shape shape) { return shape == MT_SHAPE_FREE || shape == MT_SHAPE_FREE_INNER || shape == MT_SHAPE_FREE_OUTER; }
+
+bool needs_return(mt_shape shape) {
+    return shape != MT_SHAPE_FREE && shape != MT_SHAPE_FREE_INNER && shape != MT_SHAPE_UNMAP && shape != MT_SHAPE_EXCEPTION;
+}
 
 const char* domain_name(unsigned domain) {
     static constexpr const char* names[] = {
@@ -62,6 +42,10 @@ const char* domain_name(unsigned domain) {
 #undef DOMAIN
     };
     return domain < std::size(names) ? names[domain] : "?";
+}
+
+std::string method_of(const PlannedProbe& probe) {
+    return std::string(probe.site.emulated ? "emulated" : "single-stepped") + (probe.at_exits ? ", ret stepped" : "");
 }
 
 std::string relative_name(const std::string& name, std::uint64_t entry, std::uint64_t address) {
@@ -75,7 +59,7 @@ ProbeRequest request_for(const Module& module, std::uint64_t entry, mt_shape sha
     request.end = bounds ? bounds->second : 0;
     request.arguments = static_cast<std::uint8_t>(arguments_of(shape) << first_argument);
     request.needs_return = needs_return(shape);
-    if (shape == MT_SHAPE_FREE || shape == MT_SHAPE_FREE_OUTER) request.null_argument = first_argument;
+    if (is_free(shape)) request.null_argument = first_argument;
     return request;
 }
 
@@ -111,19 +95,6 @@ void add_probe(Plan& plan, const Module& module, PlannedProbe probe, std::uint64
                                                  : std::find_if(plan.probes.begin(), plan.probes.end(),
                                                                 [](const PlannedProbe& other) { return needs_return(other.shape); });
     plan.probes.insert(place, std::move(probe));
-}
-
-Result<void> plan_libc(const std::vector<Module>& modules, const ProbeCosts& costs, Plan& plan) {
-    bool found = false;
-    for (const Module& module : modules) {
-        if (!is_allocator(module)) continue;
-        found = true;
-        for (const LibcHook& hook : libc_hooks)
-            if (Result<void> done = plan_hook(module, hook, costs, plan); !done) return std::move(done).error().in(module.path);
-    }
-    if (found) return {};
-    return Error{"no allocator found: none of the " + std::to_string(modules.size()) + " object files the process executes defines malloc and free",
-                 "a statically linked program needs its symbol table (not stripped) for its allocator to be found"};
 }
 
 }  // namespace memtrace

@@ -27,7 +27,9 @@ struct PlannedProbe {
     std::uint64_t offset = 0;  ///< Of the instruction in the file.
     std::string symbol;        ///< "free+9".
     ProbeSite site;
-    std::string redirect;  ///< How the table's pointer was turned to this probe; empty when it was not.
+    bool at_exits = false;             ///< Its end is seen at the instructions at `exits`, not by a return probe.
+    std::vector<std::uint64_t> exits;  ///< Offsets in the file of all its returns.
+    std::string redirect;              ///< How the table's pointer was turned to this probe; empty when it was not.
 };
 
 /// One pointer of the target that will hold `target` instead of `original`: an address with the same meaning, or a ctx that the
@@ -66,10 +68,18 @@ struct Plan {
 };
 
 bool needs_return(mt_shape shape);
+bool is_free(mt_shape shape);
 const char* domain_name(unsigned domain);
+/// "emulated", "single-stepped", and how its end is seen where that is not a return probe.
+std::string method_of(const PlannedProbe& probe);
 
-/// Adds the C library's hooks. Error when no module defines an allocator.
-Result<void> plan_libc(const std::vector<Module>& modules, const ProbeCosts& costs, Plan& plan);
+struct HeapOptions {
+    std::vector<std::string> prefixes;        ///< Of allocators' names: --allocator-prefix.
+    std::vector<std::uint64_t> search_order;  ///< Biases of modules as the dynamic loader looks through them; others come last.
+};
+
+/// Adds the heaps of all modules: the C library's, other allocators', operator new and delete. Error when no module defines an allocator.
+Result<void> plan_heaps(const std::vector<Module>& modules, const HeapOptions& options, const ProbeCosts& costs, Plan& plan);
 
 /// Adds the calls in functions that only pass requests on (MT_WRAPPERS).
 void plan_wrappers(const std::vector<Module>& modules, Plan& plan);

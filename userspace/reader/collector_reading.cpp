@@ -23,8 +23,7 @@ void Collector::fill_probes(const Reading& reading, Snapshot& snapshot) const {
     double tracing_ns = 0;
     for (std::size_t i = 0; i < reading.hits.size(); ++i) {
         const PlannedProbe& probe = session_.probes()[i];
-        const std::string method = std::string(probe.site.emulated ? "emulated" : "single-stepped") +
-                                   (probe.redirect.empty() ? "" : ", table redirected: " + probe.redirect);
+        const std::string method = method_of(probe) + (probe.redirect.empty() ? "" : ", table redirected: " + probe.redirect);
         snapshot.probes.push_back(
             {probe.hook, probe.file, probe.offset, probe.symbol, probe.site.instruction, method, probe.site.cost_ns, reading.hits[i]});
         snapshot.events += reading.hits[i];

@@ -153,11 +153,16 @@ RULE("every option of a trace arrives where it belongs") {
                                                 "load",
                                                 "--mark",
                                                 "libshop:open",
+                                                "--allocator-prefix",
+                                                "shop_",
+                                                "--allocator-prefix",
+                                                "my",
                                                 "--no-redirect"});
     CHECK(trace.pid == 7);
     CHECK(trace.follow);
     CHECK(trace.threads);
     CHECK(trace.marks == Words{"load", "libshop:open"});
+    CHECK(trace.allocator_prefixes == Words{"shop_", "my"});
     CHECK(trace.interval_s == 0.5);
     CHECK(trace.rows == 3);
     CHECK(trace.duration_s == 60.0);
@@ -202,6 +207,7 @@ RULE("values out of range or of the wrong kind are refused and the option is nam
         {"--frames", {"0", "129", "-1", "many"}},
         {"--live-blocks", {"0", "-1", "4294967297", "1099511627776", "1e6"}},
         {"--sites", {"0", "-1", "67108865", "x"}},
+        {"--allocator-prefix", {"", "9a", "a b", "a;"}},
     };
     for (const auto& [option, values] : wrong) {
         for (const std::string& value : values) {
