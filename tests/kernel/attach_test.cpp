@@ -14,8 +14,8 @@ using namespace memtrace::test;
 namespace {
 
 struct Seen {
-    Lines truth;
-    Lines lines;
+    test::Lines truth;
+    test::Lines lines;
     std::map<std::string, std::uint64_t> hits;    // by hook
     std::map<std::string, std::uint64_t> losses;  // by cause, all of them
 };

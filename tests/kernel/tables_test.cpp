@@ -129,7 +129,7 @@ RULE("a site table of 64 takes 64 lines and counts the blocks of all others as l
     Trace trace(child, options);
     child.send_line("go");
     child.wait_line("done");
-    const Lines seen = lines_of_file(trace.look(), "lines.c");
+    const test::Lines seen = lines_of_file(trace.look(), "lines.c");
     CHECK(seen.size() == 64);
     CHECK(seen.size() + trace.loss(MT_LOST_SITE_FULL) == lines);
     for (const auto& [name, totals] : seen) {
@@ -168,7 +168,7 @@ int main(void)
 }
 )")});
     const auto held = [](const Snapshot& snapshot) {
-        Lines lines = lines_of_file(snapshot, "huge.c");
+        test::Lines lines = lines_of_file(snapshot, "huge.c");
         return std::vector{lines["huge.c:7"].live_bytes, lines["huge.c:8"].live_bytes, lines["huge.c:9"].live_bytes};
     };
     child.wait_line("ready");
