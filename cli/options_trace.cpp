@@ -94,6 +94,7 @@ void add_trace_options(CLI::App& app, TraceOptions& trace) {
         ->check(CLI::IsMember({"previous", "first"}).description(""))
         ->default_str("previous")
         ->type_name("previous|first");
+    app.add_flag("--plain", trace.plain, "Plain text on a terminal, too, instead of the full-screen display");
     app.add_option("--frames", trace.frames, "Stack frames kept of each kind (Python, native)")
         ->check(between(1, MT_MAX_FRAMES))
         ->capture_default_str()

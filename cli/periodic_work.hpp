@@ -10,6 +10,7 @@
 #include "display.hpp"
 #include "loader/guard.hpp"
 #include "options.hpp"
+#include "screen/screen.hpp"
 #include "terminal.hpp"
 
 namespace memtrace::cli {
@@ -20,6 +21,11 @@ public:
     using Clock = std::chrono::steady_clock;
 
     PeriodicWork(const TraceOptions& options, Attachment& attachment, std::FILE* out);
+    /// Displays go to this screen, until it is null again. Before begin().
+    void show_on(screen::Screen* screen);
+    /// The next display is due: now, or after the time that is set.
+    void show_soon(Clock::time_point now) { next_top_ = now; }
+    void show_later(Clock::time_point now);
     /// Counting has begun.
     void begin(Clock::time_point now);
     [[nodiscard]] Clock::time_point next_due() const;
@@ -32,6 +38,8 @@ public:
 
 private:
     Result<void> show();
+    void show_on_screen();
+    [[nodiscard]] Clock::duration interval() const;
     void write_snapshot_file();
     void complain(const Error& error);
     void remove_oldest(const std::string& written);
@@ -43,6 +51,8 @@ private:
     std::FILE* out_;
     Display display_;
     Terminal terminal_;
+    screen::Screen* screen_ = nullptr;
+    unsigned shown_ = 0;                  ///< On the screen; up to two are counted.
     std::optional<OverheadGuard> guard_;  ///< With --max-overhead.
     std::optional<Snapshot> before_;      ///< Which display's state the CHANGE column compares with.
     unsigned written_ = 0;
