@@ -21,17 +21,17 @@ CLANG_TIDY ?= clang-tidy
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 VERSION := 0.1.0
 
-CPPFLAGS := -Iuserspace -Ibpf -I$(B)/gen -I. -Itests -DMEMTRACE_VERSION='"$(VERSION)"' -D_GNU_SOURCE
+CPPFLAGS := -Iuserspace -Icli -Ibpf -I$(B)/gen -I. -Itests -DMEMTRACE_VERSION='"$(VERSION)"' -D_GNU_SOURCE
 CXXFLAGS ?= -O2 -g
 override CXXFLAGS += -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wno-missing-field-initializers -fno-omit-frame-pointer
-LDLIBS   := -lbpf -lZydis -ldw -lelf -lz -lfmt -ldl
+LDLIBS   := -lbpf -lZydis -ldw -lelf -lz -lfmt -lncursesw -ldl
 # Catch2 3 is a library; Catch2 2 is headers only.
 CATCH_LIBS := $(if $(wildcard /usr/include/catch2/catch_all.hpp /usr/local/include/catch2/catch_all.hpp),-lCatch2)
 override CXXFLAGS += $(SANITIZE)
 override LDFLAGS  += $(SANITIZE)
 
 LIB_SRC  := $(sort $(wildcard userspace/*/*.cpp))
-CLI_SRC  := $(sort $(wildcard cli/*.cpp))
+CLI_SRC  := $(sort $(wildcard cli/*.cpp) $(wildcard cli/*/*.cpp))
 UNIT_SRC := $(sort $(wildcard tests/unit/*.cpp) $(wildcard tests/unit/*/*.cpp)) tests/support/main.cpp
 BENCH_SRC := $(sort $(wildcard bench/*.cpp))
 obj       = $(patsubst %.cpp,$(B)/obj/%.o,$(1))

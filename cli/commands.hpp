@@ -15,6 +15,7 @@ Result<int> probes(const ProbesOptions& options);
 Result<int> doctor(const DoctorOptions& options);
 Result<int> export_to(const ExportOptions& options);
 Result<int> leaks(const LeaksOptions& options);
+Result<int> top(const TopCommandOptions& options);
 Result<int> import_from(const ImportOptions& options);
 
 }  // namespace memtrace::cli

@@ -18,6 +18,7 @@ public:
     bool show(const std::string& text);
     /// Writes what waits, as far as there is room. False: it cannot be written.
     bool write_on();
+    [[nodiscard]] bool waits() const { return !waiting_.empty(); }
     /// What still waits, for who can wait for the reader now.
     std::string take_rest() { return std::exchange(waiting_, {}); }
     [[nodiscard]] bool waits() const { return !waiting_.empty(); }

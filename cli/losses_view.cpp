@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "row_text.hpp"
+
 namespace memtrace::cli {
 namespace {
 
@@ -26,18 +28,6 @@ void list(std::string& text, const std::vector<std::string>& items, std::size_t 
 }
 
 }  // namespace
-
-std::string grouped(std::uint64_t number) {
-    std::string digits = std::to_string(number);
-    for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, " ");
-    return digits;
-}
-
-std::string short_count(double number) {
-    if (number >= 1e6) return fmt::format("{:.1f} M", number / 1e6);
-    if (number >= 1e4) return fmt::format("{:.0f} k", number / 1e3);
-    return grouped(static_cast<std::uint64_t>(number));
-}
 
 std::string render_losses(const Snapshot& snapshot, const Terminal& terminal) {
     std::uint64_t lost = 0;

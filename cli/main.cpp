@@ -20,6 +20,7 @@ struct Run {
     Result<int> operator()(const DoctorOptions& options) const { return doctor(options); }
     Result<int> operator()(const ExportOptions& options) const { return export_to(options); }
     Result<int> operator()(const ImportOptions& options) const { return import_from(options); }
+    Result<int> operator()(const TopCommandOptions& options) const { return top(options); }
     Result<int> operator()(const StartOptions& options) const { return start(options); }
     Result<int> operator()(const LeaksOptions& options) const { return leaks(options); }
     Result<int> operator()(const ControlOptions& options) const { return ask(options); }

@@ -67,6 +67,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     TraceOptions trace;
     trace.snapshot_template = "memtrace-$pid-$counter.pb.gz";
     StatsOptions stats;
+    TopCommandOptions top;
     DiffOptions diff;
     ProbesOptions probes;
     ExportOptions exported;
@@ -89,6 +90,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
 
     CLI::App* stats_command = app.add_subcommand("stats", "Live memory of a snapshot by line, in tracemalloc's format");
     add_stats_options(*stats_command, stats);
+    CLI::App* top_command = app.add_subcommand("top", "Saved snapshots in the display of a trace");
+    add_top_options(*top_command, top);
     CLI::App* diff_command = app.add_subcommand("diff", "What changed between two snapshots, by line");
     add_diff_options(*diff_command, diff);
     CLI::App* probes_command = app.add_subcommand("probes", "Where probes stand in a process, what a hit costs, how often they are hit");
@@ -128,13 +131,15 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     if (diff.pid) take_environment(diff.socket);
     if (!problem && diff_command->parsed()) problem = diff_problem(diff);
     for (TraceOptions* traced : {&trace, &start.trace}) traced->threads |= traced->view.by == GroupBy::thread;
+    if (!problem && top.files.size() > 1 && !top.replay) problem = "top shows one snapshot; --replay shows several, one after another";
     if (!problem && stats.view.order == Order::diff) problem = "--sort diff wants two snapshots: use diff";
     if (problem) {
         std::fprintf(stderr, "memtrace-bpf: %s\n", problem);
         return 2;
     }
-    const Result<void> views[] = {check(trace.view), check(start.trace.view), check(stats.view, stats.report), check(diff.view, diff.report),
-                                  check_growth(diff)};
+    const Result<void> views[] = {
+        check(trace.view), check(start.trace.view), check(top.view), check(stats.view, stats.report), check(diff.view, diff.report),
+        check_growth(diff)};
     if (leaks_command->parsed()) {
         leaks.trace.command = std::move(trace.command);
         if (Result<void> taken = take_leaks_words(leaks, leaks_command->get_option("WORDS")->results()); !taken) return wrong(taken.error());
@@ -144,6 +149,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     for (const Result<void>& sense : views)
         if (!sense) return wrong(sense.error());
     if (stats_command->parsed()) return Options(stats);
+    if (top_command->parsed()) return Options(top);
     if (diff_command->parsed()) return Options(diff);
     if (probes_command->parsed()) return Options(probes);
     if (doctor_command->parsed()) return Options(DoctorOptions{});

@@ -50,6 +50,7 @@ struct TraceOptions {
     std::string checkpoint_folder;
     std::optional<std::uint64_t> fail_over, fail_growth;  ///< Bytes; more make the exit status 3.
     std::string summary;                                  ///< --summary; empty: none.
+    bool plain = false;                                   ///< No full-screen display, on a terminal neither.
     std::string log;                                      ///< Of a trace in the background, which shows nothing.
     std::optional<LeaksReport> leaks;
 };
@@ -73,6 +74,16 @@ struct StatsOptions {
     std::optional<unsigned> rows;  ///< 0: all; none: as the format has it.
     ViewOptions view;
     ReportOptions report;
+};
+/// Saved snapshots in the display of a trace.
+struct TopCommandOptions {
+    std::vector<std::string> files;
+    bool replay = false;  ///< One after another.
+    double interval_s = 1;
+    unsigned rows = 20;
+    bool compare_first = false;
+    bool plain = false;
+    ViewOptions view;
 };
 struct DiffOptions {
     std::string before, after;  ///< Files; with `pid` or `socket` checkpoints of a running trace, an empty one is now.
@@ -102,7 +113,7 @@ struct ImportOptions {
 };
 
 using Options = std::variant<TraceOptions, StatsOptions, DiffOptions, ProbesOptions, DoctorOptions, StartOptions, ControlOptions, ExportOptions,
-                             ImportOptions, LeaksOptions>;
+                             ImportOptions, LeaksOptions, TopCommandOptions>;
 
 /// Either what to do, or the exit status of a run that ended with the parsing (--help, --version, a usage error: printed already).
 std::variant<Options, int> parse_options(int argc, char** argv);

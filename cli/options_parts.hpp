@@ -20,6 +20,7 @@ std::optional<std::chrono::milliseconds> parse_age(std::string_view text);
 void add_trace_options(CLI::App& app, TraceOptions& trace);
 void add_probes_options(CLI::App& app, ProbesOptions& probes);
 void add_stats_options(CLI::App& app, StatsOptions& stats);
+void add_top_options(CLI::App& app, TopCommandOptions& top);
 void add_diff_options(CLI::App& app, DiffOptions& diff);
 void add_export_options(CLI::App& app, ExportOptions& options);
 void add_import_options(CLI::App& app, ImportOptions& options);

@@ -127,6 +127,7 @@ void add_trace_options(CLI::App& app, TraceOptions& trace) {
         ->check(CLI::IsMember({"previous", "first"}).description(""))
         ->default_str("previous")
         ->type_name("previous|first");
+    app.add_flag("--plain", trace.plain, "Plain text on a terminal, too, instead of the full-screen display");
     add_gate_options(app, trace);
     add_checkpoint_options(app, trace);
 }

@@ -96,6 +96,25 @@ void add_stats_options(CLI::App& app, StatsOptions& stats) {
     add_report_options(app, stats.report);
 }
 
+void add_top_options(CLI::App& app, TopCommandOptions& top) {
+    app.add_option("FILE", top.files, "Snapshots")->required();
+    app.add_flag("--replay", top.replay, "Show several snapshots one after another, in the order in which they are named");
+    app.add_option("-i,--interval", top.interval_s, "Seconds for which each is shown")
+        ->check(between(0.05, 86400.0))
+        ->capture_default_str()
+        ->type_name("SECONDS");
+    app.add_option("-n,--rows", top.rows, "Rows of plain text")->check(between(1U, 100000U))->capture_default_str()->type_name("ROWS");
+    app.add_option_function<std::string>(
+           "--compare", [&top](const std::string& with) { top.compare_first = with == "first"; },
+           "What CHANGE is since: the snapshot before, or the first")
+        ->check(CLI::IsMember({"previous", "first"}).description(""))
+        ->default_str("previous")
+        ->type_name("previous|first");
+    app.add_flag("--plain", top.plain, "Plain text on a terminal, too, instead of the full-screen display");
+    add_view_options(app, top.view);
+    add_row_options(app, top.view);
+}
+
 void add_diff_options(CLI::App& app, DiffOptions& diff) {
     app.add_option("OLD", diff.before, "Earlier snapshot; with -p: checkpoint of a running trace")->required();
     app.add_option("NEW", diff.after, "Later one (default with -p: now)");

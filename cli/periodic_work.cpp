@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <utility>
 
 #include "format/pprof.hpp"
@@ -45,7 +46,7 @@ void PeriodicWork::begin(Clock::time_point now) {
         sites_.emplace(attachment_.collector(), options_.view);
         if (options_.leaks->show_calls) calls_.emplace(attachment_.session(), *sites_, options_.view);
     }
-    next_top_ = options_.log.empty() ? now + seconds(options_.interval_s) : Clock::time_point::max();
+    next_top_ = options_.log.empty() ? now + (screen_ ? Clock::duration{} : interval()) : Clock::time_point::max();
     next_file_ = options_.snapshot_every_s ? now + seconds(*options_.snapshot_every_s) : Clock::time_point::max();
     next_check_ = now + table_check;
     next_guard_ = guard_ ? now + guard_interval : Clock::time_point::max();
@@ -57,7 +58,7 @@ Result<void> PeriodicWork::do_what_is_due(Clock::time_point now) {
     if (Result<void> done = tell_calls(); !done) return done;
     if (now >= next_check_) {
         attachment_.check_tables(now);
-        if (!display_.write_on()) return output_failure();
+        if (screen_ ? !screen_->keep_up() : !display_.write_on()) return output_failure();
         next_check_ = now + table_check;
     }
     if (now >= next_guard_) {
@@ -70,7 +71,7 @@ Result<void> PeriodicWork::do_what_is_due(Clock::time_point now) {
     }
     if (now >= next_top_) {
         if (Result<void> done = show(); !done) return done;
-        next_top_ = std::max(next_top_ + seconds(options_.interval_s), now);
+        next_top_ = std::max(next_top_ + interval(), now);
     }
     return {};
 }
@@ -121,6 +122,30 @@ void PeriodicWork::remove_oldest(const std::string& written) {
 
 Error PeriodicWork::output_failure() const { return Error{out_ == stdout ? "cannot write to standard output" : "cannot write to standard error"}; }
 
+void PeriodicWork::show_on(screen::Screen* screen) {
+    screen_ = screen;
+    terminal_ = Terminal::of(out_, options_.view.colour);  // its size may have changed
+}
+
+void PeriodicWork::show_later(Clock::time_point now) { next_top_ = now + interval(); }
+
+// The first two displays of a screen come soon: nobody wants to look at an empty one.
+PeriodicWork::Clock::duration PeriodicWork::interval() const {
+    if (!screen_) return seconds(options_.interval_s);
+    const Clock::duration asked = seconds(screen_->model().state().interval_s);
+    return shown_ > 1 ? asked : std::min<Clock::duration>(asked, std::chrono::seconds(1));
+}
+
+void PeriodicWork::show_on_screen() {
+    if (screen_->model().frozen()) return;
+    auto now = std::make_shared<const Snapshot>(
+        attachment_.collector().snapshot(screen_->model().needs_blocks() ? Detail::blocks : Detail::counters));
+    ++shown_;
+    if (options_.compare_first && !before_) before_ = *now;
+    screen_->model().take(std::move(now));
+    screen_->paint();
+}
+
 // Nothing is taken while the reader has not read what there was: it waits in the kernel's ring, and what that cannot hold is counted.
 Result<void> PeriodicWork::tell_calls() {
     if (!calls_) return {};
@@ -146,6 +171,10 @@ std::string PeriodicWork::leaks(const Snapshot& now, bool at_end) {
 }
 
 Result<void> PeriodicWork::show() {
+    if (screen_) {
+        show_on_screen();
+        return {};
+    }
     Snapshot now = attachment_.collector().snapshot(options_.view.needs_blocks() || options_.leaks ? Detail::blocks : Detail::counters);
     std::string text = terminal_.is_terminal && !options_.leaks ? "\033[H\033[2J" : "";
     text += options_.leaks ? leaks(now, false) : render_top(now, before_, {options_.rows, options_.interval_s, options_.view}, terminal_);

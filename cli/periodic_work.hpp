@@ -11,6 +11,7 @@
 #include "display.hpp"
 #include "loader/guard.hpp"
 #include "options.hpp"
+#include "screen/screen.hpp"
 #include "terminal.hpp"
 
 namespace memtrace::cli {
@@ -21,6 +22,11 @@ public:
     using Clock = std::chrono::steady_clock;
 
     PeriodicWork(const TraceOptions& options, Attachment& attachment, std::FILE* out);
+    /// Displays go to this screen, until it is null again. Before begin().
+    void show_on(screen::Screen* screen);
+    /// The next display is due: now, or after the time that is set.
+    void show_soon(Clock::time_point now) { next_top_ = now; }
+    void show_later(Clock::time_point now);
     /// Counting has begun.
     void begin(Clock::time_point now);
     [[nodiscard]] Clock::time_point next_due() const;
@@ -40,6 +46,8 @@ private:
     Result<void> show();
     Result<void> tell_calls();
     std::string leaks(const Snapshot& now, bool at_end);
+    void show_on_screen();
+    [[nodiscard]] Clock::duration interval() const;
     void write_snapshot_file();
     void complain(const Error& error);
     void remove_oldest(const std::string& written);
@@ -51,11 +59,12 @@ private:
     std::FILE* out_;
     Display display_;
     Terminal terminal_;
+    screen::Screen* screen_ = nullptr;
     std::optional<OverheadGuard> guard_;  ///< With --max-overhead.
     std::optional<Snapshot> before_;      ///< Which display's state the CHANGE column compares with.
     std::optional<SiteNames> sites_;      ///< Of `leaks`.
     std::optional<CallTrace> calls_;      ///< Likewise, where each block is told.
-    unsigned shown_ = 0;                  ///< Reports.
+    unsigned shown_ = 0;                  ///< Reports, or states on the screen.
     bool finished_ = false;
     unsigned written_ = 0;
     std::deque<std::string> files_;  ///< With --snapshot-keep: those that stand, oldest first.

@@ -9,14 +9,19 @@
 namespace memtrace::cli {
 
 Result<Signals> Signals::block() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD}) sigaddset(&set, signal);
-    sigprocmask(SIG_BLOCK, &set, nullptr);
     Signals signals;
-    signals.fd_ = UniqueFd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    sigemptyset(&signals.set_);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD}) sigaddset(&signals.set_, signal);
+    sigprocmask(SIG_BLOCK, &signals.set_, nullptr);
+    signals.fd_ = UniqueFd(signalfd(-1, &signals.set_, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!signals.fd_) return errno_error("waiting for signals", errno);
     return signals;
+}
+
+void Signals::add(std::initializer_list<int> signals) {
+    for (const int signal : signals) sigaddset(&set_, signal);
+    sigprocmask(SIG_BLOCK, &set_, nullptr);
+    signalfd(fd_.get(), &set_, 0);
 }
 
 std::optional<int> Signals::next() {

@@ -1,6 +1,8 @@
 // Signals that would end us while probes are in place, turned into something to wait for.
 #pragma once
 
+#include <csignal>
+#include <initializer_list>
 #include <optional>
 
 #include "util/result.hpp"
@@ -12,12 +14,15 @@ namespace memtrace::cli {
 class Signals {
 public:
     static Result<Signals> block();
+    /// Of these, too, from now on.
+    void add(std::initializer_list<int> signals);
     /// Readable when one has come.
     [[nodiscard]] int fd() const { return fd_.get(); }
     /// The next one that has come, if any.
     std::optional<int> next();
 
 private:
+    sigset_t set_{};
     UniqueFd fd_;
 };
 

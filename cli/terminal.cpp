@@ -59,6 +59,12 @@ std::string keep_right(std::string_view text, std::size_t columns, bool unicode)
         width -= character;
         text.remove_prefix(length);
     }
+    // What belonged to a character that is cut off would join the mark.
+    while (!text.empty()) {
+        const auto [length, character] = first_character(text);
+        if (character > 0) break;
+        text.remove_prefix(length);
+    }
     return mark + std::string(text);
 }
 

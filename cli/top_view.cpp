@@ -9,47 +9,11 @@
 #include "format/text.hpp"
 #include "losses_view.hpp"
 #include "model/statistics.hpp"
+#include "row_text.hpp"
+#include "totals.hpp"
 
 namespace memtrace::cli {
 namespace {
-
-constexpr unsigned path_parts = 3;
-
-// How much of a row is told besides its numbers.
-struct WhereOptions {
-    unsigned filename_parts = path_parts;
-    bool function = true, domain = true;
-};
-
-std::string place_text(const Statistic& row, const WhereOptions& options) {
-    // Without a line the symbol is the place.
-    if (!row.place.by_function) return printable(format_place(row, options.filename_parts));
-    return printable(last_path_parts(row.place.file, options.filename_parts)) + "  " + printable(row.place.function);
-}
-
-// The place always shows, its right end first; the domain where there is room for it, the function in what is left.
-std::string where_of(const Statistic& row, std::size_t columns, bool unicode, const WhereOptions& options) {
-    const std::string place = place_text(row, options);
-    std::string function = row.place.by_function || row.function.empty() || !options.function ? "" : "  " + printable(row.function);
-    std::string domains = options.domain && row.by != GroupBy::domain ? "  " + row.domains : "";
-    if (columns == 0) return place + function + domains;
-    std::string text = keep_right(place, columns, unicode);
-    std::size_t room = columns - display_width(text);
-    if (display_width(domains) > room) domains.clear();
-    room -= display_width(domains);
-    constexpr std::size_t least_function = 6;
-    if (display_width(function) > room) function = room >= least_function ? keep_left(function, room, unicode) : "";
-    return text + function + domains;
-}
-
-// A row for one frame of a traceback.
-Statistic row_of_frame(const Statistic& row, FrameId frame) {
-    Statistic of_frame = row;
-    of_frame.by = GroupBy::line;
-    of_frame.place = place_of(*row.snapshot, frame, GroupBy::line);
-    of_frame.function = row.snapshot->text(row.snapshot->frame(frame).function);
-    return of_frame;
-}
 
 constexpr std::array default_columns{Column::size, Column::count, Column::average};
 
@@ -90,15 +54,15 @@ private:
         const std::size_t taken = display_width(who) + display_width(since);
         if (terminal_.columns) command = keep_left(command, terminal_.columns > taken ? terminal_.columns - taken : 0, terminal_.unicode);
         line(who + command + since);
-        const Sums sums = sums_of(now_);
+        const Totals sums = totals_of(now_);
         std::string growth, rates;
         double seconds = std::chrono::duration<double>(now_.traced_for).count();
         std::uint64_t events = now_.events;
         if (before_) {
             seconds = std::max(1e-3, seconds - std::chrono::duration<double>(before_->traced_for).count());
             events -= before_->events;
-            const auto change = static_cast<std::int64_t>(sums.traced_bytes - sums_of(*before_).traced_bytes);
-            const Counters recent = sums.counters.since(sums_of(*before_).counters);
+            const auto change = static_cast<std::int64_t>(sums.traced_bytes - totals_of(*before_).traced_bytes);
+            const Counters recent = sums.counters.since(totals_of(*before_).counters);
             rates = fmt::format("{}allocs {}/s, {}{}frees {}/s", bar_, short_count(static_cast<double>(recent.allocated_blocks) / seconds),
                                 format_byte_rate(recent.allocated_bytes, interval()), bar_,
                                 short_count(static_cast<double>(recent.freed_blocks) / seconds));
@@ -106,13 +70,12 @@ private:
                      format_size(static_cast<std::uint64_t>(std::abs(static_cast<double>(change)) / seconds)) + "/s";
         }
         const bool several = now_.processes.size() > 1;
-        const Process& highest = *std::max_element(now_.processes.begin(), now_.processes.end(),
-                                                   [](const Process& a, const Process& b) { return a.traced_peak_bytes < b.traced_peak_bytes; });
+        const Process& highest = highest_peak(now_);
         line(fmt::format("RSS {}{}live {} in {} blocks{}{}peak {}{}{}", format_size(sums.rss_bytes), bar_, format_size(sums.traced_bytes),
                          grouped(sums.blocks), bar_, several ? "highest " : "", format_size(highest.traced_peak_bytes),
                          several ? fmt::format(" (pid {})", highest.pid) : "", growth));
         line(fmt::format("{} events/s, tracing {} {:.1f} % of a core{}", short_count(static_cast<double>(events) / std::max(1e-3, seconds)), about_,
-                         cost() * 100, rates));
+                         recent_cost(now_, before_ ? &*before_ : nullptr) * 100, rates));
     }
 
     // As the user gave it, and what the process itself believes to be.
@@ -121,39 +84,11 @@ private:
         return differs ? fmt::format("{} ({} in its namespace)", process.pid, process.namespace_pid) : std::to_string(process.pid);
     }
 
-    struct Sums {
-        std::uint64_t rss_bytes = 0, traced_bytes = 0, blocks = 0;
-        Counters counters;  ///< Of all sites, whoever runs on.
-    };
-
-    static Sums sums_of(const Snapshot& snapshot) {
-        const std::vector<bool> counts = snapshot.processes_that_count();
-        Sums sums;
-        for (std::size_t i = 0; i < counts.size(); ++i) {
-            if (!counts[i]) continue;
-            sums.rss_bytes += snapshot.processes[i].rss_bytes;
-            sums.traced_bytes += snapshot.processes[i].traced_bytes;
-        }
-        for (const Site& site : snapshot.sites) {
-            sums.counters += site.counters;
-            if (site.process >= counts.size() || counts[site.process]) sums.blocks += site.counters.live_blocks();
-        }
-        return sums;
-    }
-
     std::string and_children() const {
         if (now_.processes.size() < 2) return {};
         const std::size_t children = now_.processes.size() - 1;
         const auto ended = std::count_if(now_.processes.begin() + 1, now_.processes.end(), [](const Process& process) { return process.ended; });
         return fmt::format(" and {} {}{}", children, children == 1 ? "child" : "children", ended ? fmt::format(" ({} ended)", ended) : "");
-    }
-
-    // Over the last interval where there is one: what it costs now, not on average.
-    double cost() const {
-        if (!before_) return now_.tracing_cost;
-        const double seconds = std::chrono::duration<double>(now_.traced_for).count();
-        const double earlier = std::chrono::duration<double>(before_->traced_for).count();
-        return std::max(0.0, now_.tracing_cost * seconds - before_->tracing_cost * earlier) / std::max(1e-3, seconds - earlier);
     }
 
     // Those of now with their changes, largest first; with --sort diff also those that are gone.
@@ -265,7 +200,7 @@ private:
         text_ += number;
         for (const Column column : columns()) text_ += cell(column, row);
         WhereOptions options;
-        options.filename_parts = options_.view.filename_parts.value_or(path_parts);
+        options.filename_parts = options_.view.filename_parts.value_or(WhereOptions().filename_parts);
         if (!options_.view.columns.empty()) {
             options.function = options_.view.shows(Column::function);
             options.domain = options_.view.shows(Column::domain);

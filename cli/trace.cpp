@@ -25,6 +25,7 @@
 #include "periodic_work.hpp"
 #include "signals.hpp"
 #include "trace.hpp"
+#include "trace_screen.hpp"
 
 namespace memtrace::cli {
 namespace {
@@ -78,7 +79,11 @@ private:
         if (Result<void> done = attachment_.attach(); !done) return std::move(done).error();
         if (Result<void> done = open_to_commands(); !done) return std::move(done).error();
         announce();
-        if (ready_()) watch();
+        if (ready_()) {
+            screen_ = TraceScreen::open(options_, attachment_.session(), attachment_.collector(), *service_, *signals_);
+            if (screen_) work_.show_on(&screen_->screen());
+            watch();
+        }
         return finish();
     }
 
@@ -149,7 +154,8 @@ private:
                             {server_ ? server_->poll_fd() : -1, POLLIN, 0},
                             {attachment_.session().code_fd(), POLLIN, 0},
                             {work_.calls_fd(), POLLIN, 0},
-                            {work_.display_fd(), POLLOUT, 0}};
+                            {work_.display_fd(), POLLOUT, 0},
+                            {screen_ ? screen::Screen::input_fd() : -1, POLLIN, 0}};
             if (poll(fds, std::size(fds), static_cast<int>(std::clamp<long>(wait, 0, 1 << 30))) < 0 && errno != EINTR)
                 return fail(errno_error("poll", errno));
             attachment_.collector().consume();
@@ -157,6 +163,7 @@ private:
             attachment_.handle_events(fds[2].revents != 0);
             if (!attachment_.over()) handle_peers();
             const Clock::time_point now = Clock::now();
+            if (fds[7].revents) handle_keys(fds[7].revents, now);
             if (now >= end) return;
             if (ended_ || attachment_.over()) return;
             if (Result<void> done = work_.do_what_is_due(now); !done) fail(std::move(done).error());
@@ -173,7 +180,7 @@ private:
     // In command mode Ctrl-C is the program's own business, which shares our terminal; a second one ends the trace alone.
     void handle_signals() {
         while (const std::optional<int> signal = signals_->next()) {
-            if (*signal == SIGCHLD) continue;
+            if (*signal == SIGCHLD || (screen_ && screen_->handle_signal(*signal))) continue;
             if (attachment_.runs_command() && (*signal == SIGINT || *signal == SIGQUIT) && !std::exchange(interrupted_, true)) continue;
             ended_ = true;
         }
@@ -181,13 +188,43 @@ private:
 
     [[nodiscard]] bool needs_blocks() const { return !options_.output.empty() || options_.view.needs_blocks() || options_.leaks; }
 
+    void handle_keys(short events, Clock::time_point now) {
+        const TraceScreen::Wishes wishes = screen_->handle_input(events);
+        if (wishes.end) ended_ = true;
+        if (wishes.interval) work_.show_later(now);
+        if (wishes.refresh) work_.show_soon(now);
+    }
+
+    // Nothing is traced any more; the last state stays until somebody has seen it. Then the terminal is a normal one again.
+    void close_screen(const std::shared_ptr<const Snapshot>& last) {
+        if (!screen_) return;
+        if (attachment_.over() && !ended_) {
+            screen_->screen().model().take(last);
+            screen_->screen().model().end(attachment_.over());
+            screen_->screen().paint();
+        }
+        while (attachment_.over() && !ended_) {
+            constexpr int keep_up_ms = 50;
+            pollfd fds[] = {{signals_->fd(), POLLIN, 0}, {screen::Screen::input_fd(), POLLIN, 0}};
+            if (poll(fds, std::size(fds), keep_up_ms) < 0 && errno != EINTR) break;
+            if (fds[0].revents) handle_signals();
+            if (fds[1].revents) handle_keys(fds[1].revents, Clock::now());
+            if (!screen_->screen().keep_up()) break;
+        }
+        work_.show_on(nullptr);
+        screen_.reset();
+    }
+
     Result<int> finish() {
         const Result<void> restored = attachment_.finish();
         if (!failure_) failure_ = work_.failure();
-        const Snapshot last = attachment_.collector().snapshot(needs_blocks() ? Detail::blocks : Detail::counters);
+        const auto kept = std::make_shared<const Snapshot>(
+            attachment_.collector().snapshot(needs_blocks() ? Detail::blocks : Detail::counters));
+        const Snapshot& last = *kept;
+        const Result<void> written = options_.output.empty() ? Result<void>() : write_snapshot(last, options_.output);
+        close_screen(kept);
         if (Result<void> done = work_.report(last, attachment_.over()); !done) fail(std::move(done).error());
-        if (!options_.output.empty())
-            if (Result<void> done = write_snapshot(last, options_.output); !done) fail(std::move(done).error());
+        if (!written) fail(written.error());
         const ExitGates gates(options_, last, service_->checkpoints());
         if (Result<void> done = gates.report(attachment_.exit_status()); !done) fail(std::move(done).error());
         if (!restored) fail(restored.error());
@@ -205,6 +242,7 @@ private:
     Attachment attachment_;
     std::optional<control::Service> service_;
     PeriodicWork work_;
+    std::unique_ptr<TraceScreen> screen_;  ///< Null: the display is plain text.
     std::vector<int> linked_;
     bool ended_ = false;
     bool interrupted_ = false;

@@ -11,7 +11,7 @@ _memtrace_bpf() {
             return
         fi
         case $word in
-            stats | diff | leaks | export | import | probes | doctor | start | checkpoint | checkpoints | snapshot | clear | reset-peak | status | where | stop) command=$word ;;
+            stats | diff | top | leaks | export | import | probes | doctor | start | checkpoint | checkpoints | snapshot | clear | reset-peak | status | where | stop) command=$word ;;
         esac
     done
     case $previous in
@@ -63,10 +63,11 @@ _memtrace_bpf() {
     local rows="--domain --filter --filter-all-frames --lines --by --cumulative --live --allocated --freed --min-size --max-size --older --sort
                 --show --filename-parts --color --preset --save-preset"
     local trace="--pid --interval --top-every --rows $rows --duration --output --snapshot-every --snapshot-template --snapshot-keep --compare
-                 --frames --live-blocks --sites --follow --threads --debuginfod --mark --max-overhead --no-redirect --allocator-prefix --fail-over --fail-growth --summary
+                 --frames --live-blocks --sites --follow --threads --debuginfod --mark --max-overhead --no-redirect --plain --allocator-prefix --fail-over --fail-growth --summary
                  --checkpoint-memory --checkpoint-dir --socket --help"
     case $command in
         stats) words="--rows $rows --pretty --json --csv --histogram --tracebacks --most-recent-first --help" ;;
+        top) words="--replay --interval --rows --compare --plain $rows --help" ;;
         diff) words="--pid --socket --rows $rows --growth --pretty --json --csv --histogram --tracebacks --most-recent-first --help" ;;
         start) words=$trace ;;
         leaks) words="--pid --older --top --min-size --max-size --show-allocs --trace --histogram --output --duration --frames --live-blocks --sites
@@ -79,10 +80,10 @@ _memtrace_bpf() {
         export) words="--to --python --output --domain --filter --filter-all-frames --lines --help" ;;
         import) words="--output --help" ;;
         doctor) words="--help" ;;
-        *) words="$trace --version stats diff leaks export import probes doctor start checkpoint checkpoints snapshot clear reset-peak status where stop --" ;;
+        *) words="$trace --version stats diff top leaks export import probes doctor start checkpoint checkpoints snapshot clear reset-peak status where stop --" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
-    if [[ $command =~ ^(stats|diff|leaks|export|import)$ ]]; then
+    if [[ $command =~ ^(stats|diff|top|leaks|export|import)$ ]]; then
         compopt -o filenames
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current")
     fi

@@ -76,7 +76,11 @@ std::string in_brackets(std::string_view name) { return name.empty() ? "" : fmt:
 bool is_control(std::string_view character) {
     const auto first = static_cast<unsigned char>(character[0]);
     if (character.size() == 1) return first < 0x20 || first == 0x7f;
-    return character.size() == 2 && first == 0xc2 && static_cast<unsigned char>(character[1]) < 0xa0;
+    if (character.size() == 2 && first == 0xc2 && static_cast<unsigned char>(character[1]) < 0xa0) return true;
+    // Marks, embeddings, overrides and isolates of bidirectional text, which show a name as another one; ends of lines and paragraphs.
+    if (character == "\xd8\x9c") return true;
+    return (character >= "\xe2\x80\x8e" && character <= "\xe2\x80\x8f") || (character >= "\xe2\x80\xa8" && character <= "\xe2\x80\xae") ||
+           (character >= "\xe2\x81\xa6" && character <= "\xe2\x81\xa9");
 }
 
 }  // namespace

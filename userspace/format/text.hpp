@@ -57,8 +57,8 @@ std::string format_line(const StatisticDiff& row, const LineFormat& format = {})
 /// `before` has one of the same title and format.
 std::vector<std::string> format_user_data(const Snapshot& now, const Snapshot* before = nullptr);
 
-/// Text from a target made safe for a terminal: control characters (those of one byte and U+0080 to U+009F) and invalid UTF-8
-/// become \xNN escapes, byte by byte.
+/// Text from a target made safe for a terminal: control characters (those of one byte, U+0080 to U+009F, and those that change the
+/// direction of text or end lines) and invalid UTF-8 become \xNN escapes, byte by byte.
 std::string printable(std::string_view text);
 
 }  // namespace memtrace

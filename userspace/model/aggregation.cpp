@@ -129,8 +129,18 @@ std::uint32_t Aggregation::new_group(Column& column, const Site& site, FrameId f
 
 std::uint32_t Aggregation::place_index(Column& column, FrameId frame, GroupBy by) {
     std::uint32_t& known = column.place_of_frame[static_cast<std::size_t>(frame)];
-    if (known == kNone) known = places_.try_emplace(place_of(*column.snapshot, frame, by), static_cast<std::uint32_t>(places_.size())).first->second;
-    return known;
+    if (known != kNone) return known;
+    const Place place = place_of(*column.snapshot, frame, by);
+    // Snapshots of one trace number their frames alike: the one before says where to look first.
+    const Column& first = columns_.front();
+    const auto index = static_cast<std::size_t>(frame);
+    if (&first != &column && index < first.place_of_frame.size() && first.place_of_frame[index] != kNone) {
+        const std::uint32_t guess = first.place_of_frame[index];
+        if (*place_by_number_[guess] == place) return known = guess;
+    }
+    const auto [entry, is_new] = places_.try_emplace(place, static_cast<std::uint32_t>(places_.size()));
+    if (is_new) place_by_number_.push_back(&entry->first);
+    return known = entry->second;
 }
 
 std::uint32_t Aggregation::group_of_place(Column& column, const Site& site, FrameId frame) {
@@ -143,7 +153,7 @@ std::uint32_t Aggregation::group_of_place(Column& column, const Site& site, Fram
 
 std::vector<Place> Aggregation::places() const {
     std::vector<Place> places(places_.size());
-    for (const auto& [place, number] : places_) places[number] = place;
+    for (std::size_t number = 0; number < places.size(); ++number) places[number] = *place_by_number_[number];
     return places;
 }
 

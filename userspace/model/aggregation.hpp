@@ -90,6 +90,7 @@ private:
     std::vector<Group> groups_;
     std::set<std::pair<std::uint32_t, std::string_view>> more_domains_;  ///< Of groups with several.
     std::unordered_map<Place, std::uint32_t, PlaceHash> places_;
+    std::vector<const Place*> place_by_number_;  ///< In places_.
     std::vector<std::uint32_t> group_of_place_;
     using Key = std::tuple<std::string_view, std::int32_t, std::uint64_t, std::int32_t>;  ///< Domain, process (pid and start), thread.
     std::map<Key, std::uint32_t> groups_by_key_;

@@ -87,27 +87,6 @@ std::vector<std::size_t> ordered(const Aggregation& all, const View& view, Rank 
     return order;
 }
 
-Statistic statistic(const Aggregation& all, std::size_t column, std::size_t index, const View& view) {
-    const Group& group = all.groups()[index];
-    const Sums& sums = all.sums(column, index);
-    const bool of_frame = view.by == GroupBy::line || view.by == GroupBy::function || view.by == GroupBy::traceback;
-    Statistic row;
-    if (of_frame || view.by == GroupBy::file) row.place = place_of(*group.snapshot, group.frame, view.by);
-    if (of_frame) row.function = row.place.by_function ? row.place.function : group.snapshot->text(group.snapshot->frame(group.frame).function);
-    row.domains = all.domains(index);
-    row.size_bytes = sums.size_bytes;
-    row.count = sums.count;
-    row.counters = sums.counters;
-    row.temporaries_known = all.snapshot(column).has_temporaries;
-    if (view.histograms) row.histograms = all.histograms(column, index);
-    if (sums.oldest) row.oldest = age_of(*sums.oldest);
-    row.by = view.by;
-    row.lines = view.lines;
-    row.snapshot = group.snapshot;
-    row.site = group.site;
-    return row;
-}
-
 StatisticDiff difference(const Aggregation& all, std::size_t after, std::size_t before, std::size_t index, const View& view) {
     const Sums &new_sums = all.sums(after, index), &old_sums = all.sums(before, index);
     return {statistic(all, after, index, view), static_cast<std::int64_t>(new_sums.size_bytes - old_sums.size_bytes),
@@ -143,6 +122,27 @@ void sort_rows(std::vector<Row>& rows, Order order) {
 }
 
 }  // namespace
+
+Statistic statistic(const Aggregation& all, std::size_t column, std::size_t index, const View& view) {
+    const Group& group = all.groups()[index];
+    const Sums& sums = all.sums(column, index);
+    const bool of_frame = view.by == GroupBy::line || view.by == GroupBy::function || view.by == GroupBy::traceback;
+    Statistic row;
+    if (of_frame || view.by == GroupBy::file) row.place = place_of(*group.snapshot, group.frame, view.by);
+    if (of_frame) row.function = row.place.by_function ? row.place.function : group.snapshot->text(group.snapshot->frame(group.frame).function);
+    row.domains = all.domains(index);
+    row.size_bytes = sums.size_bytes;
+    row.count = sums.count;
+    row.counters = sums.counters;
+    row.temporaries_known = all.snapshot(column).has_temporaries;
+    if (view.histograms) row.histograms = all.histograms(column, index);
+    if (sums.oldest) row.oldest = age_of(*sums.oldest);
+    row.by = view.by;
+    row.lines = view.lines;
+    row.snapshot = group.snapshot;
+    row.site = group.site;
+    return row;
+}
 
 std::vector<Statistic> statistics(const Snapshot& snapshot, const View& view) { return first_statistics(snapshot, view, all_rows); }
 

@@ -65,6 +65,9 @@ std::vector<StatisticDiff> compare(const Snapshot& before, const Snapshot& after
 /// Groups whose size grew from each snapshot to the next, ordered by (total growth, size, key) descending. At least two snapshots.
 std::vector<Growth> growth(std::span<const Snapshot> snapshots, const View& view = {});
 
+/// One group of an aggregation, with what it holds in one of its snapshots. `view`: that of the aggregation.
+Statistic statistic(const Aggregation& all, std::size_t column, std::size_t group, const View& view);
+
 /// What comes first. Equal ones stay in the order of statistics() or compare().
 enum class Order {
     size,  ///< By (size, count, key).
