@@ -21,7 +21,6 @@ public:
     [[nodiscard]] bool waits() const { return !waiting_.empty(); }
     /// What still waits, for who can wait for the reader now.
     std::string take_rest() { return std::exchange(waiting_, {}); }
-    [[nodiscard]] bool waits() const { return !waiting_.empty(); }
     /// To be polled for room while something waits.
     [[nodiscard]] int fd() const { return own_ ? own_.get() : fileno(stream_); }
     [[nodiscard]] unsigned left_out() const { return left_out_; }

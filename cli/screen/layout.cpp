@@ -41,6 +41,11 @@ std::vector<Candidate> candidates(const LayoutWants& wants) {
                 case Column::rate: all.push_back({Field::rate, least}); break;
                 case Column::age: all.push_back({Field::age, least}); break;
                 case Column::domain: all.push_back({Field::domain, least}); break;
+                // Only the plain display and reports have these.
+                case Column::temporary:
+                case Column::alloc_rate:
+                case Column::free_rate:
+                case Column::byte_rate:
                 case Column::function: break;
             }
         }
