@@ -177,7 +177,7 @@ $(B)/bench-%: bench/workloads/%.c
 	$(Q)$(CC) -O2 -g -pthread -fno-builtin -fno-omit-frame-pointer $< -o $@
 
 BENCH_WORKLOADS := $(patsubst bench/workloads/%.c,$(B)/bench-%,$(sort $(wildcard bench/workloads/*.c)))
-$(B)/bench: $(call obj,$(BENCH_SRC)) $(B)/libmemtrace.a $(BENCH_WORKLOADS)
+$(B)/bench: $(call obj,$(BENCH_SRC) $(filter-out cli/main.cpp,$(CLI_SRC))) $(B)/libmemtrace.a $(BENCH_WORKLOADS)
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(LDFLAGS) $(filter %.o %.a,$^) $(LDLIBS) -o $@
 

@@ -25,6 +25,7 @@ constexpr Measurement measurements[] = {
     {"checkpoints", measure_checkpoints},
     {"snapshots", [](const Calibration&, std::vector<Figure>& figures) { return measure_snapshots(figures); }},
     {"tracer", [](const Calibration&, std::vector<Figure>& figures) { return measure_tracer(figures); }},
+    {"screen", [](const Calibration&, std::vector<Figure>& figures) { return measure_screen(figures); }},
     {"symbols", [](const Calibration&, std::vector<Figure>& figures) { return measure_symbols(figures); }},
     {"python", measure_python, true},
     {"first-sight", measure_first_sight, true},

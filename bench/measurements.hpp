@@ -27,6 +27,8 @@ Result<void> measure_checkpoints(const Calibration& calibration, std::vector<Fig
 Result<void> measure_snapshots(std::vector<Figure>& figures);
 /// Names of native frames in a big program with debug information, first and again.
 Result<void> measure_symbols(std::vector<Figure>& figures);
+/// A refresh of the full-screen display with many rows.
+Result<void> measure_screen(std::vector<Figure>& figures);
 /// The program itself beside a busy target, one refresh a second.
 Result<void> measure_tracer(std::vector<Figure>& figures);
 

@@ -218,8 +218,7 @@ private:
     Result<int> finish() {
         const Result<void> restored = attachment_.finish();
         if (!failure_) failure_ = work_.failure();
-        const auto kept = std::make_shared<const Snapshot>(
-            attachment_.collector().snapshot(needs_blocks() ? Detail::blocks : Detail::counters));
+        const auto kept = std::make_shared<const Snapshot>(attachment_.collector().snapshot(needs_blocks() ? Detail::blocks : Detail::counters));
         const Snapshot& last = *kept;
         const Result<void> written = options_.output.empty() ? Result<void>() : write_snapshot(last, options_.output);
         close_screen(kept);

@@ -37,14 +37,13 @@ int main() {
         try {
             result = ::operator new(too_much);
             ledger_require(0, "a request for too much throws");
-        } catch (const std::bad_alloc&) {
-        }
+        } catch (const std::bad_alloc&) {}
         blocks[3 * i] = ALLOCATED(::operator new(64), 64);
         blocks[3 * i + 1] = ALLOCATED(::operator new[](1000), 1000);
         blocks[3 * i + 2] = ALLOCATED(malloc(77), 77);
     }
     for (int i = 0; i < BLOCKS; i += 2) {
-        ::operator delete(blocks[3 * i].address, std::size_t{64});
+        ::operator delete (blocks[3 * i].address, std::size_t{64});
         ::operator delete[](blocks[3 * i + 1].address);
         ledger_gone(&blocks[3 * i]);
         ledger_gone(&blocks[3 * i + 1]);

@@ -71,6 +71,12 @@ void Aggregation::add(const Snapshot& snapshot) {
     Column& column = columns_.emplace_back(Column{&snapshot, std::vector(snapshot.frames.size(), kNone), std::vector<Sums>(groups_.size()), {}});
     const SiteFilter filter(snapshot, view_.filters, view_.lines);
     const std::vector<bool> running = snapshot.processes_that_count();
+    if (columns_.size() == 1) {  // as many groups as there can be; growing step by step copies them
+        const std::size_t most = view_.cumulative ? snapshot.frames.size() : snapshot.sites.size();
+        groups_.reserve(most);
+        column.sums.reserve(most);
+    }
+    places_.reserve(snapshot.frames.size());
     for (const Site& site : snapshot.sites) {
         if (view_.counted == Counted::live && site.process < running.size() && !running[site.process]) continue;
         const Sums sums = sums_of(snapshot, site, view_);
@@ -85,6 +91,8 @@ void Aggregation::add(Column& column, const Site& site, const Sums& sums) {
         case GroupBy::line:
         case GroupBy::file:
         case GroupBy::function: {
+            // The first frame is Python's where there is one: no need to look at the others.
+            if (!view_.cumulative && view_.lines == Lines::python) return of_frame(site.frames.front());
             const Stack stack(*column.snapshot, site, view_.lines);
             if (!view_.cumulative) return of_frame(stack.newest());
             for (std::size_t i = 0; i < stack.size(); ++i) of_frame(stack[i]);
