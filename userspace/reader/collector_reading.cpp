@@ -63,7 +63,7 @@ Snapshot Collector::snapshot(Detail detail) {
 
 namespace {
 
-// By their stacks from the oldest frame on: neighbours then share most of theirs, and a file of them is a quarter smaller.
+// By their stacks from the oldest frame on: neighbours then share most of theirs, and a file of them is smaller, by 1 to 25 % in generated ones.
 void order_by_stack(std::vector<Site>& sites) {
     std::vector<std::uint32_t> order(sites.size());
     std::iota(order.begin(), order.end(), 0);
