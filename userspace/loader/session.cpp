@@ -187,16 +187,18 @@ Result<std::shared_ptr<void>> Session::try_to_hold(bool& all_stand) {
     return std::shared_ptr<void>(std::move(all));
 }
 
-// A thread that waits uninterruptibly is not stopped with the others: it would run on when it wakes.
+// A thread that waits uninterruptibly is not stopped with the others: it would run on when it wakes. On a busy machine a thread may take long
+// to come to its stop.
 Result<std::shared_ptr<void>> Session::hold() {
     const auto deadline = std::chrono::steady_clock::now() + hold_limit;
     for (;;) {
         bool all_stand = false;
         Result<std::shared_ptr<void>> held = try_to_hold(all_stand);
-        if (!held || all_stand) return held;
-        held->reset();
-        if (std::chrono::steady_clock::now() > deadline)
-            return Error{"a thread of the program waits uninterruptibly in the kernel, for a device or a child", "try again."};
+        if (held && all_stand) return held;
+        const bool late = std::chrono::steady_clock::now() > deadline;
+        if (!held && late) return held;
+        if (held) held->reset();
+        if (late) return Error{"a thread of the program waits uninterruptibly in the kernel, for a device or a child", "try again."};
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
 }
